@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# What people run, and what CI runs. Every target sets up what it needs (tools/setup).
+
+BIN := .venv/bin
+SUDO := $(shell [ "$$(id -u)" -eq 0 ] || echo sudo)
+ARGS ?=
+# Two tests at a time: they start real proxies.
+WORKERS ?= 2
+
+.PHONY: run down test check format bench docs golden lock setup
+
+run: setup
+	@exec $(SUDO) $(BIN)/ottava up --demo $(ARGS)
+
+down: setup
+	@$(SUDO) $(BIN)/ottava down $(ARGS)
+
+test: setup
+	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check:
+	@tools/setup --python
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/gates.py
+	$(BIN)/python tools/docs.py --check
+
+format:
+	@tools/setup --python
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup
+	@for file in benchmarks/bench_*.py; do $(SUDO) $(BIN)/python $$file $(ARGS) || exit 1; done
+
+docs:
+	@tools/setup --python
+	$(BIN)/python tools/docs.py
+
+golden:
+	@tools/setup --python
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/unit/test_translate_golden.py
+
+lock:
+	@tools/setup --python
+	$(BIN)/python tools/lock.py
+
+setup:
+	@tools/setup

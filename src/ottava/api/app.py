@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API as one WSGI application: the middleware stack, and the whole table of routes."""
+
+from collections.abc import Callable
+
+import falcon
+from oslo_config import cfg
+from sqlalchemy import Engine
+
+from ottava.api import errors, openapi, paths
+from ottava.api.authorize import Authorizer
+from ottava.api.context import Wsgi, noauth, request_id
+from ottava.api.health import Healthcheck
+from ottava.api.http_basic import HttpBasic
+from ottava.api.load_balancers import Failover, LoadBalancers, OneLoadBalancer, Status
+from ottava.api.members import Members
+from ottava.api.networks import Networks, Subnets
+from ottava.api.pools import Pools
+from ottava.api.providers import Providers
+from ottava.api.quotas import Defaults, OneQuota, Quotas
+from ottava.api.resource import Collection, Item
+from ottava.api.settings import Settings, settings
+from ottava.api.site import Site, Wakeup
+from ottava.api.stats import Stats
+from ottava.api.versions import Version, Versions
+from ottava.cloud.network.base import NetworkService
+from ottava.model.health_monitor import HealthMonitor
+from ottava.model.l7 import L7Policy, L7Rule
+from ottava.model.listener import Listener
+from ottava.model.load_balancer import LoadBalancer
+from ottava.model.member import Member
+from ottava.model.pool import Pool
+from ottava.model.resource import Resource
+from ottava.store import statistics
+
+
+def routes(site: Site) -> dict[str, object]:
+    """Every path, as paths.normal() leaves it, and what handles it."""
+    return {
+        "/": Versions(site),
+        "/healthcheck": Healthcheck(site),
+        "/openapi.json": openapi.Document(),
+        "/v2": Version(site),
+        "/v2/octavia": Version(site),
+        **_resource(site, "/v2/loadbalancers", LoadBalancer, LoadBalancers, OneLoadBalancer),
+        "/v2/loadbalancers/{loadbalancer_id}/status": Status(site, LoadBalancer),
+        "/v2/loadbalancers/{loadbalancer_id}/statuses": Status(site, LoadBalancer),
+        "/v2/loadbalancers/{loadbalancer_id}/stats": Stats(site, LoadBalancer, statistics.of_load_balancer),
+        "/v2/loadbalancers/{loadbalancer_id}/failover": Failover(site, LoadBalancer),
+        **_resource(site, "/v2/listeners", Listener),
+        "/v2/listeners/{listener_id}/stats": Stats(site, Listener, statistics.of_listener),
+        **_resource(site, "/v2/pools", Pool, Pools),
+        **_resource(site, "/v2/pools/{pool_id}/members", Member, Members),
+        **_resource(site, "/v2/healthmonitors", HealthMonitor),
+        **_resource(site, "/v2/l7policies", L7Policy),
+        **_resource(site, "/v2/l7policies/{l7policy_id}/rules", L7Rule),
+        "/v2/quotas": Quotas(site),
+        "/v2/quotas/{project_id}": OneQuota(site),
+        "/v2/quotas/{project_id}/default": Defaults(site),
+        "/v2/providers": Providers(site),
+        "/v2/networks": Networks(site),
+        "/v2/subnets": Subnets(site),
+    }
+
+
+def _resource(
+    site: Site,
+    path: str,
+    cls: type[Resource],
+    collection: type[Collection] = Collection,
+    item: type[Item] = Item,
+) -> dict[str, object]:
+    """The five verbs of a resource."""
+    return {path: collection(site, cls), f"{path}/{{{cls.kind.policy}_id}}": item(site, cls)}
+
+
+def create_app(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Wsgi:
+    """The application. Raises http_basic.BadUserFile when the file of users cannot be used."""
+    chosen = settings(conf)
+    site = Site(chosen, engine, network, wakeup, Authorizer(conf))
+    app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[AcceptsJson()])
+    errors.install(app)
+    for path, handler in routes(site).items():
+        app.add_route(path, handler)
+    stack: Wsgi = app  # type: ignore[assignment]
+    for layer in reversed((request_id, paths.normalised, paths.limited(chosen.largest_body), authentication(chosen))):
+        stack = layer(stack)
+    return stack
+
+
+def authentication(chosen: Settings) -> Callable[[Wsgi], Wsgi]:
+    """The middleware that finds out who asks and says so in the headers that context.context() reads."""
+    if chosen.auth_strategy == "http_basic":
+        return lambda app: HttpBasic(app, chosen.user_file)
+    return noauth
+
+
+class AcceptsJson:
+    """Refuse (406) clients that take no JSON; an empty Accept header, which old ones send, takes anything."""
+
+    def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: object, params: object) -> None:
+        accept = req.get_header("Accept") or "*/*"
+        if "*/*" in accept or "json" in accept or isinstance(resource, Healthcheck):
+            return
+        if not req.client_accepts("application/json"):
+            raise falcon.HTTPNotAcceptable(description="The answer would be application/json.")

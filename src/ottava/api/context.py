@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who asks: what the authentication middleware found out, as keystonemiddleware's headers say it."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+
+Environ = MutableMapping[str, Any]
+Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+REQUEST_ID = "ottava.request_id"
+IDENTITY = ("HTTP_X_USER_ID", "HTTP_X_PROJECT_ID", "HTTP_X_ROLES", "HTTP_X_SYSTEM_SCOPE", "HTTP_X_DOMAIN_ID")
+"""Headers that only an authentication middleware may set."""
+LOCAL_PROJECT = "local"
+"""The project of those who name none, where nobody is asked who they are."""
+PROJECT = re.compile(r"[\x21-\x7e]{1,36}\Z")
+
+
+class Context(msgspec.Struct, frozen=True):
+    """Who asks.
+
+    is_admin  True only where everybody is the administrator (noauth)
+    """
+
+    user_id: str
+    project_id: str
+    roles: tuple[str, ...]
+    is_admin: bool
+    system_scope: str | None = None
+    domain_id: str | None = None
+
+
+def context(environ: Environ) -> Context:
+    """Who asks, from the environment that authentication has filled."""
+    roles = str(environ.get("HTTP_X_ROLES", ""))
+    return Context(
+        user_id=environ.get("HTTP_X_USER_ID", ""),
+        project_id=environ.get("HTTP_X_PROJECT_ID", ""),
+        roles=tuple(role for role in map(str.strip, roles.lower().split(",")) if role),
+        is_admin=environ.get("ottava.is_admin", False),
+        system_scope=environ.get("HTTP_X_SYSTEM_SCOPE") or None,
+        domain_id=environ.get("HTTP_X_DOMAIN_ID") or None,
+    )
+
+
+def noauth(app: Wsgi) -> Wsgi:
+    """Everybody is the administrator, in the project they say they are in."""
+
+    def middleware(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        project = environ.get("HTTP_X_PROJECT_ID", "")
+        for name in IDENTITY:
+            environ.pop(name, None)
+        environ["HTTP_X_USER_ID"] = "noauth"
+        environ["HTTP_X_PROJECT_ID"] = project if PROJECT.match(project) else LOCAL_PROJECT
+        environ["HTTP_X_ROLES"] = "admin,member,reader"
+        environ["ottava.is_admin"] = True
+        return app(environ, start_response)
+
+    return middleware
+
+
+def request_id(app: Wsgi) -> Wsgi:
+    """Give each request an id, and each reply the id of its request."""
+
+    def middleware(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        identifier = f"req-{uuid.uuid4()}"
+        environ[REQUEST_ID] = identifier
+
+        def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
+            headers.append(("x-openstack-request-id", identifier))
+            return start_response(status, headers, *args)
+
+        return app(environ, start)
+
+    return middleware

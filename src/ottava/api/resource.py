@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The five verbs of any declared resource: list, create, show, update, delete.
+
+A write goes: form (400), parent (404), policy (403), then one transaction: lock, consistency (400, 409), quota (403),
+state (409), the objects with their new generation; then a wake-up, then the answer.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import falcon
+import msgspec
+from sqlalchemy import Connection
+
+from ottava.api import forms, query_string, render, tree
+from ottava.api.context import Context, context
+from ottava.api.errors import NoParent
+from ottava.api.paths import asked_url
+from ottava.api.site import Site
+from ottava.cloud.network.base import NetworkService
+from ottava.model import errors
+from ottava.model.attribute import attributes
+from ottava.model.graph import RESOURCES, LoadBalancerGraph
+from ottava.model.resource import Resource
+from ottava.rules import consistency
+from ottava.rules.mutability import CREATE, DELETE, UPDATE
+from ottava.store import query, resources
+from ottava.store.engine import reading, timestamp
+
+LONGEST_ID = 36
+
+
+class Home(NamedTuple):
+    """Where an object belongs: its parent, and with it the load balancer and the project."""
+
+    parent_id: str
+    loadbalancer_id: str
+    project_id: str
+
+
+def usable(id: str) -> bool:
+    """Whether an id out of a URL can be asked of any database."""
+    return len(id) <= LONGEST_ID and "\x00" not in id
+
+
+def find(conn: Connection, cls: type[Resource], id: str) -> Resource:
+    """The object with an id out of a URL or a body. Raises NotFound."""
+    found = resources.get(conn, cls, id) if usable(id) else None
+    if found is None:
+        raise errors.NotFound(resource=cls.kind.word, id=id)
+    return found
+
+
+def check_subnets(network: NetworkService, ids: Iterable[str | None]) -> None:
+    """Raises BadReference for a subnet that does not exist."""
+    for id in dict.fromkeys(ids):
+        if id is not None and not network.subnet_exists(id):
+            raise errors.BadReference(kind="Subnet", id=id)
+
+
+class Handler:
+    """What handlers of one resource share."""
+
+    def __init__(self, site: Site, cls: type[Resource]) -> None:
+        self.site = site
+        self.cls = cls
+        self.kind = cls.kind
+        self.needed = consistency.kinds_needed(cls.kind.name) | {cls.kind.name}
+
+    def ids(self, ids: Mapping[str, str]) -> tuple[str, str | None]:
+        """Out of the ids in a URL, the object's own and, where it stands there too, its parent's."""
+        return ids[f"{self.kind.policy}_id"], ids.get(str(self.kind.parent))
+
+    def check(self, who: Context, verb: str, project_id: str) -> None:
+        """Raises NotAllowed."""
+        self.site.authorizer.check(who, f"{self.kind.policy}:{verb}", project_id)
+
+    def parent(self, conn: Connection, parent_id: str) -> Home:
+        """The home of objects whose parent has this id. Raises NotFound."""
+        assert self.kind.parent is not None
+        cls = RESOURCES[self.kind.parent.removesuffix("_id")]
+        found = find(conn, cls, parent_id)
+        return Home(parent_id, resources.tree_of(found), found.project_id)
+
+    def parent_in_url(self, conn: Connection, parent_id: str) -> Home:
+        """The same for a parent that stands in the URL, whose absence is a fault of the route. Raises NoParent."""
+        try:
+            return self.parent(conn, parent_id)
+        except errors.NotFound as error:
+            raise NoParent(str(error.facts["resource"]).replace(" ", ""), parent_id) from None
+
+    def show(self, conn: Connection, id: str) -> render.Json:
+        """The object as it is now. Raises NotFound."""
+        found = query.show(conn, self.cls, id)
+        if found is None:
+            raise errors.NotFound(resource=self.kind.word, id=id)
+        return render.short(*found)
+
+    def answer(self, resp: falcon.Response, answer: object, status: int = 200) -> None:
+        """Answer one object under its key."""
+        resp.status = status
+        resp.data = msgspec.json.encode({self.kind.name: answer})
+
+    def body(self, req: falcon.Request, form: forms.Form) -> Mapping[str, object]:
+        """The object in the body, not yet read."""
+        return forms.entity(forms.body(req, form.argument, self.site.settings.largest_body), form)
+
+
+class Collection(Handler):
+    """List and create."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        parent_id = ids.get(str(self.kind.parent))
+        settings = self.site.settings
+        asked = query_string.read(req.query_string, attributes(self.cls), settings)
+        who = context(req.env)
+        with reading(self.site.engine) as conn:
+            rows = query.page(conn, self.cls, asked.query, self.scope(conn, who, asked.project_id, parent_id))
+        things = [render.chosen(render.short(*row), asked.fields) for row in rows]
+        answer: dict[str, object] = {self.kind.plural: things}
+        if settings.allow_pagination:
+            url = asked_url(req.env, settings.base_uri)
+            answer[f"{self.kind.plural}_links"] = query_string.links(asked, url, [row[0].id for row in rows])
+        resp.data = msgspec.json.encode(answer)
+
+    def scope(self, conn: Connection, who: Context, asked: str | None, parent_id: str | None) -> dict[str, str]:
+        """What the list is restricted to. Raises NotAllowed, NoParent."""
+        if parent_id is None or self.kind.parent is None:
+            project = self.site.authorizer.list_scope(who, self.kind.policy, asked)
+            return {} if project is None else {"project_id": project}
+        home = self.parent_in_url(conn, parent_id)
+        self.check(who, "get_all", home.project_id)
+        return {self.kind.parent: parent_id} | ({} if asked is None else {"project_id": asked})
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        parent_id = ids.get(str(self.kind.parent))
+        values = self.read(self.body(req, forms.create_form(self.cls)))
+        with reading(self.site.engine) as conn:
+            home = self.home(conn, values) if parent_id is None else self.parent_in_url(conn, parent_id)
+        self.check(context(req.env), "post", home.project_id)
+        self.ask_others([values])
+        thing = self.make(values, home)
+
+        def job(conn: Connection, graph: LoadBalancerGraph) -> render.Json:
+            tree.carry_out(self.site, conn, graph, *self.complete(graph, thing, values))
+            return self.show(conn, thing.id)
+
+        self.answer(resp, tree.writing(self.site, home.loadbalancer_id, self.needed, job), 201)
+
+    def read(self, given: Mapping[str, object]) -> forms.Values:
+        """The values of a body. Raises what forms raise."""
+        form = forms.create_form(self.cls)
+        forms.check_known(form, given, (self.kind.name,))
+        forms.refuse_nested(form, given)
+        return forms.create(form, given)
+
+    def home(self, conn: Connection, values: forms.Values) -> Home:
+        """The home of what is to be created, by its values. Raises NotFound."""
+        return self.parent(conn, str(values[str(self.kind.parent)]))
+
+    def ask_others(self, wanted: Iterable[forms.Values]) -> None:
+        """Refuse what other services know nothing of; before the transaction, which calls none. Raises BadReference."""
+        check_subnets(self.site.network, (values.get("subnet_id") for values in wanted))
+
+    def make(self, values: forms.Values, home: Home) -> Resource:
+        """The new object."""
+        return self.cls(**{
+            **values,
+            str(self.kind.parent): home.parent_id,
+            "id": str(uuid.uuid4()),
+            "project_id": home.project_id,
+            "loadbalancer_id": home.loadbalancer_id,
+            "created_at": timestamp(),
+        })  # fmt: skip
+
+    def complete(
+        self, graph: LoadBalancerGraph, thing: Resource, values: forms.Values
+    ) -> tuple[list[tree.Change], list[tree.Adjustment]]:
+        """What creating `thing` changes, checked against the locked graph. Raises what consistency raises."""
+        whole = consistency.complete(graph, thing)
+        consistency.check(graph, whole)
+        change, moved = tree.placed(graph, tree.Change(CREATE, whole))
+        return [change], moved
+
+
+class Item(Handler):
+    """Show, update and delete."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        id, parent_id = self.ids(ids)
+        fields = query_string.fields(req.query_string, self.site.settings)
+        with reading(self.site.engine) as conn:
+            found = query.show(conn, self.cls, id) if usable(id) else None
+            thing = self.expect(conn, found[0] if found else None, id, parent_id)
+        self.check(context(req.env), "get_one", thing.project_id)
+        assert found is not None
+        self.answer(resp, render.chosen(render.short(*found), fields))
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        id, parent_id = self.ids(ids)
+        form = forms.update_form(self.cls)
+        given = self.body(req, form)
+        forms.check_known(form, given, (self.kind.name,))
+        changes = forms.update(form, given)
+        thing = self.allowed(req, "put", id, parent_id)
+
+        def job(conn: Connection, graph: LoadBalancerGraph) -> render.Json:
+            old = tree.require(graph, self.cls, id)
+            new = consistency.merge(old, changes)
+            consistency.check(graph, new)
+            change, moved = tree.placed(graph, tree.Change(UPDATE, new, old))
+            tree.carry_out(self.site, conn, graph, [change], moved)
+            return self.show(conn, id)
+
+        self.answer(resp, tree.writing(self.site, resources.tree_of(thing), self.needed, job))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        id, parent_id = self.ids(ids)
+        thing = self.allowed(req, "delete", id, parent_id)
+
+        def job(conn: Connection, graph: LoadBalancerGraph) -> None:
+            current = tree.require(graph, self.cls, id)
+            self.check_delete(req, graph, current)
+            tree.carry_out(self.site, conn, graph, [tree.Change(DELETE, current)])
+
+        tree.writing(self.site, resources.tree_of(thing), self.needed, job)
+        resp.status = 204
+
+    def check_delete(self, req: falcon.Request, graph: LoadBalancerGraph, thing: Resource) -> None:
+        """Raises what forbids the deletion."""
+        consistency.check_delete(graph, thing)
+
+    def allowed(self, req: falcon.Request, verb: str, id: str, parent_id: str | None) -> Resource:
+        """The object, if it is there and the caller may do `verb` with it. Raises NotFound, NoParent, NotAllowed."""
+        with reading(self.site.engine) as conn:
+            thing = self.expect(conn, resources.get(conn, self.cls, id) if usable(id) else None, id, parent_id)
+        self.check(context(req.env), verb, thing.project_id)
+        return thing
+
+    def expect(self, conn: Connection, found: Resource | None, id: str, parent_id: str | None) -> Resource:
+        """`found`, if it is there and below the parent that the URL names. Raises NotFound, NoParent."""
+        if found is not None and (parent_id is None or getattr(found, str(self.kind.parent)) == parent_id):
+            return found
+        if parent_id is not None:
+            self.parent_in_url(conn, parent_id)
+        raise errors.NotFound(resource=self.kind.word, id=id)

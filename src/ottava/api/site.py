@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every handler needs, made once by app.create_app."""
+
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Engine
+
+from ottava.api.authorize import Authorizer
+from ottava.api.settings import Settings
+from ottava.cloud.network.base import NetworkService
+
+
+class Wakeup(Protocol):
+    """A hint to the controllers that something is due; it may be lost."""
+
+    def send(self) -> None:
+        """Never blocks, never fails."""
+
+
+class Site(msgspec.Struct, frozen=True):
+    """The options, the database, the network, the hint and the policy of one API."""
+
+    settings: Settings
+    engine: Engine
+    network: NetworkService
+    wakeup: Wakeup
+    authorizer: Authorizer

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one transaction of every write below a load balancer: what changes, and all that follows from it.
+
+It runs under the lock of the load balancer's row, so that what it reads stays true until it commits.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from ottava.api.site import Site
+from ottava.crash import crash_point
+from ottava.model import errors
+from ottava.model.graph import LoadBalancerGraph
+from ottava.model.l7 import L7Policy
+from ottava.model.load_balancer import LoadBalancer
+from ottava.model.resource import Resource
+from ottava.rules import mutability, positions
+from ottava.rules.mutability import CREATE, DELETE, UPDATE
+from ottava.store import graphs, quotas, resources, work
+from ottava.store.engine import retrying, timestamp
+
+T = TypeVar("T")
+
+
+class Change(NamedTuple):
+    """One object that a request names, and what is to become of it, a verb of rules/mutability.py.
+
+    old: the object before an update.
+    """
+
+    verb: str
+    thing: Resource
+    old: Resource | None = None
+
+
+class Adjustment(NamedTuple):
+    """Another object that must change with it, without a status of its own being touched."""
+
+    cls: type[Resource]
+    id: str
+    values: dict[str, object]
+
+
+def writing(
+    site: Site, loadbalancer_id: str, kinds: Iterable[str], job: Callable[[Connection, LoadBalancerGraph], T]
+) -> T:
+    """What `job` returns, run on the locked load balancer; then the controllers are woken.
+
+    kinds: which children the graph holds. Raises NotFound when the load balancer is gone, and what `job` raises.
+    """
+
+    def transaction(conn: Connection) -> T:
+        graph = graphs.load(conn, loadbalancer_id, lock=True, kinds=frozenset(kinds))
+        if graph is None:
+            raise errors.NotFound(resource=LoadBalancer.kind.word, id=loadbalancer_id)
+        result = job(conn, graph)
+        crash_point("api:before-commit")
+        return result
+
+    result = retrying(site.engine, transaction)
+    crash_point("api:committed")
+    site.wakeup.send()
+    return result
+
+
+def carry_out(
+    site: Site,
+    conn: Connection,
+    graph: LoadBalancerGraph,
+    changes: Iterable[Change],
+    adjustments: Iterable[Adjustment] = (),
+) -> None:
+    """Write checked changes: quota (403), state (409), objects, statuses, generation.
+
+    Raises QuotaMet, ProjectBusy, Immutable, InvalidState.
+    """
+    changes = [each for each in changes if not _done(graph, each)]
+    if not changes:
+        return
+    reserve(site, conn, graph.load_balancer.project_id, _net(changes))
+    for change in changes:
+        mutability.check(graph, change.thing, change.verb, site.settings.immutable_while_pending)
+    generation = work.touch(conn, graph.load_balancer.id)
+    marks = {
+        (kind, id): mark for change in changes for kind, id, mark in mutability.mark(graph, change.thing, change.verb)
+    }
+    created = [msgspec.structs.replace(each.thing, generation=generation) for each in changes if each.verb == CREATE]
+    if created:
+        resources.insert_many(conn, created)
+    for change in changes:
+        if change.old is not None and change.verb == UPDATE:
+            resources.change(conn, type(change.thing), change.thing.id, _difference(change.old, change.thing))
+    for cls, id, values in adjustments:
+        resources.change(conn, cls, id, values)
+    graphs.set_provisioning(conn, [(*key, mark) for key, mark in marks.items()], generation)
+
+
+def _done(graph: LoadBalancerGraph, change: Change) -> bool:
+    """Whether an attempt before this one, whose commit was not confirmed, has created the object already."""
+    return change.verb == CREATE and change.thing.id in getattr(graph, change.thing.kind.plural)
+
+
+def reserve(site: Site, conn: Connection, project_id: str, wanted: dict[str, int]) -> None:
+    """Refuse more objects than the project may have; not where everybody is the administrator. Raises QuotaMet."""
+    if wanted and site.settings.auth_strategy != "noauth":
+        quotas.reserve(conn, project_id, wanted, site.settings.quotas)
+
+
+def _net(changes: Iterable[Change]) -> dict[str, int]:
+    count: Counter[str] = Counter()
+    for change in changes:
+        if change.verb in (CREATE, DELETE):
+            count[change.thing.kind.policy] += 1 if change.verb == CREATE else -1
+    return {name: number for name, number in count.items() if number > 0}
+
+
+def _difference(old: Resource, new: Resource) -> dict[str, object]:
+    found = {name: getattr(new, name) for name in new.__struct_fields__ if getattr(new, name) != getattr(old, name)}
+    return {**found, "updated_at": timestamp()}
+
+
+def require(graph: LoadBalancerGraph, cls: type[Resource], id: str) -> Resource:
+    """The object as the locked graph has it. Raises NotFound."""
+    if cls is LoadBalancer:
+        return graph.load_balancer
+    found = getattr(graph, cls.kind.plural).get(id)
+    if found is None:
+        raise errors.NotFound(resource=cls.kind.word, id=id)
+    return found  # type: ignore[no-any-return]
+
+
+def placed(graph: LoadBalancerGraph, change: Change) -> tuple[Change, list[Adjustment]]:
+    """An L7 policy's change with the position it really gets, and the other policies that move for it."""
+    policy, old = change.thing, change.old
+    if not isinstance(policy, L7Policy) or (isinstance(old, L7Policy) and old.position == policy.position):
+        return change, []
+    ranks = positions.insert_at(graph, policy)
+    placed = msgspec.structs.replace(policy, position=ranks.pop(policy.id))
+    return change._replace(thing=placed), [
+        Adjustment(L7Policy, id, {"position": position}) for id, position in ranks.items()
+    ]

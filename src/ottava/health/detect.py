@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notices hosts that fall silent, and makes their load balancers due: the plan does the rest."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine
+
+from ottava.model import errors
+from ottava.rules.failure import Losses, dead_hosts
+from ottava.store import amphorae, hosts, work
+from ottava.store import engine as engines
+
+LOG = logging.getLogger(__name__)
+
+LOOKS = 10
+"""So many looks in the time after which a host counts as lost."""
+
+
+class Detector:
+    """Watches the hosts.
+
+    timeout  seconds of silence after which a host is lost
+    brake    the largest share of hosts that may be lost at once and still be replaced
+    wake     called when load balancers became due
+    """
+
+    def __init__(self, engine: Engine, timeout: float, brake: float, wake: Callable[[], None] = lambda: None) -> None:
+        self._engine = engine
+        self._timeout = timeout
+        self._brake = brake
+        self._wake = wake
+        self._before = Losses()
+
+    def run(self, stop: threading.Event) -> None:
+        """Look again and again until `stop` is set."""
+        level = logging.WARNING
+        while not stop.wait(max(0.1, self._timeout / LOOKS)):
+            try:
+                self.look()
+                level = logging.WARNING
+            except errors.Refused as error:
+                LOG.log(level, "cannot look for lost hosts: %s", error)
+                level = logging.DEBUG  # it is said once
+            except Exception:
+                LOG.exception("looking for lost hosts broke off")
+
+    def look(self) -> Losses:
+        """Look once; when the losses are others than at the last look, all their load balancers are due.
+
+        Raises errors.Unavailable.
+        """
+        with engines.reading(self._engine) as conn:
+            known, loads, now = hosts.all(conn), hosts.loads(conn), engines.now(conn)
+        losses = dead_hosts(known, now, self._timeout, loads, self._brake)
+        news = (losses.silent ^ self._before.silent) | (losses.replace ^ self._before.replace)
+        if news:
+
+            def write(conn: Connection) -> set[str]:
+                due = {each.loadbalancer_id for name in sorted(news) for each in amphorae.on_host(conn, name)}
+                work.poke(conn, due)
+                return due
+
+            if engines.retrying(self._engine, write):
+                self._wake()
+            for sentence in losses.sentences:
+                LOG.warning("%s", sentence)
+            self._before = losses
+        return losses

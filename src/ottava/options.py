@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option that an operator may set, with its default, and how the configuration is read."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from oslo_config import cfg
+
+from ottava import logs
+
+DEFAULT_FILE = "/etc/ottava/ottava.conf"
+
+_GENERAL = [
+    cfg.StrOpt("state_dir", default="/var/lib/ottava", help="Where Ottava keeps what must survive a restart."),
+    cfg.StrOpt("run_dir", default="/run/ottava", help="Where Ottava keeps sockets, process ids and hints."),
+]
+
+_DATABASE = [
+    cfg.StrOpt(
+        "connection",
+        default="sqlite:///$state_dir/ottava.sqlite",
+        secret=True,
+        help="SQLAlchemy URL of the database.",
+    ),
+]
+
+_API = [
+    cfg.StrOpt("bind_host", default="127.0.0.1", help="Address that the API listens on."),
+    cfg.PortOpt("bind_port", default=9876, help="Port that the API listens on."),
+    cfg.IntOpt("workers", default=1, min=1, help="Worker processes of the API."),
+    cfg.StrOpt(
+        "auth_strategy",
+        default="noauth",
+        choices=[
+            ("noauth", "Everybody is the administrator; on loopback only."),
+            ("http_basic", "Users, bcrypt hashes, projects and roles come from http_basic_auth_user_file."),
+        ],
+        help="Who may do what.",
+    ),
+    cfg.BoolOpt(
+        "noauth_anywhere",
+        default=False,
+        help="Take auth_strategy noauth on an address that is not loopback: whoever reaches it is the administrator.",
+    ),
+    cfg.StrOpt(
+        "http_basic_auth_user_file",
+        default="$state_dir/users",
+        help="File of users for http_basic: a line each, 'name:bcrypt hash:project id:role,role'.",
+    ),
+    cfg.IntOpt("pagination_max_limit", default=1000, min=1, help="Most objects in one answer."),
+    cfg.BoolOpt("allow_pagination", default=True, help="Obey limit and marker."),
+    cfg.BoolOpt("allow_sorting", default=True, help="Obey sort."),
+    cfg.BoolOpt("allow_filtering", default=True, help="Obey filters."),
+    cfg.BoolOpt("allow_field_selection", default=True, help="Obey fields."),
+    cfg.BoolOpt("healthcheck_enabled", default=False, help="Answer GET /healthcheck, without authentication."),
+    cfg.StrOpt("base_uri", default="", help="How clients reach the API, for links; empty: as the request says."),
+    cfg.StrOpt("default_provider", default="ottava", help="Provider of a load balancer that names none."),
+    cfg.BoolOpt(
+        "immutable_while_pending",
+        default=False,
+        help="Refuse changes (409) while an earlier one is being applied, as Octavia does.",
+    ),
+]
+
+_BODY = [
+    cfg.IntOpt("max_request_body_size", default=114688, min=1, help="Largest body of a request, in bytes."),
+]
+
+_QUOTAS = [
+    cfg.IntOpt(f"default_{kind}_quota", default=-1, min=-1, help=f"Most {words} a project may have; -1: any number.")
+    for kind, words in (
+        ("loadbalancer", "load balancers"),
+        ("listener", "listeners"),
+        ("member", "members"),
+        ("pool", "pools"),
+        ("healthmonitor", "health monitors"),
+        ("l7policy", "L7 policies"),
+        ("l7rule", "L7 rules of one policy"),
+    )
+]
+
+_CONTROLLER = [
+    cfg.IntOpt("workers", default=4, min=1, help="Load balancers that one controller works on at a time."),
+    cfg.FloatOpt("lease", default=30.0, min=1, help="Seconds for which a worker holds a load balancer."),
+    cfg.FloatOpt("sweep", default=1.0, min=0.05, help="Seconds between looks for due work when no hint comes."),
+    cfg.FloatOpt("retry_base", default=0.5, min=0.01, help="Seconds before the first new attempt after a failure."),
+    cfg.FloatOpt("retry_cap", default=60.0, min=0.01, help="Most seconds between two attempts."),
+    cfg.FloatOpt("error_after", default=30.0, min=0, help="Seconds of failing after which the status is ERROR."),
+    cfg.FloatOpt("resync", default=60.0, min=1, help="Seconds after which a load balancer at rest is looked at again."),
+    cfg.FloatOpt(
+        "orphan_grace",
+        default=60.0,
+        min=1,
+        help="Seconds for which an amphora or an address that belongs to no load balancer is left alone. A load balancer "
+        "that takes longer than half of that to be written after its address was taken is not created.",
+    ),
+]
+
+_AGENT = [
+    cfg.StrOpt("host_name", default="", help="Name of this host; empty: its hostname."),
+    cfg.StrOpt("bind_host", default="127.0.0.1", help="Address that the agent listens on."),
+    cfg.PortOpt("bind_port", default=9443, help="Port that the agent listens on."),
+    cfg.StrOpt("url", default="", help="How the controller reaches the agent; empty: by bind_host and bind_port."),
+    cfg.StrOpt("health_url", default="", help="Where heartbeats go; empty: by the options of group health."),
+    cfg.StrOpt(
+        "tag",
+        default="ot",
+        regex=r"\A[a-z][a-z0-9]{1,3}\Z",
+        help="Start of the names of all that Ottava makes on a host; two Ottavas on one host need two tags.",
+    ),
+    cfg.FloatOpt("heartbeat_interval", default=10.0, min=0.1, help="Seconds between two full heartbeats."),
+    cfg.StrOpt("haproxy", default="haproxy", help="The HAProxy program: a name on the PATH, or a path."),
+]
+
+_HEALTH = [
+    cfg.StrOpt("bind_host", default="127.0.0.1", help="Address that takes heartbeats."),
+    cfg.PortOpt("bind_port", default=9555, help="Port that takes heartbeats."),
+    cfg.FloatOpt("host_timeout", default=60.0, min=1, help="Seconds without a heartbeat after which a host is dead."),
+    cfg.FloatOpt(
+        "brake",
+        default=0.5,
+        min=0,
+        max=1,
+        help="Largest share of hosts that may be dead at once and still be replaced; beyond it people must look.",
+    ),
+]
+
+_LOCAL_NETWORK = [
+    cfg.MultiStrOpt(
+        "network",
+        default=["lan 198.18.0.0/24 fd00:0:0:77::/64"],
+        help="A network on this host: NAME CIDR [CIDR ...]. May stand more than once.",
+    ),
+]
+
+_GROUPS: Mapping[str, Sequence[cfg.Opt]] = {
+    "DEFAULT": _GENERAL,
+    "database": _DATABASE,
+    "api": _API,
+    "oslo_middleware": _BODY,
+    "quotas": _QUOTAS,
+    "controller": _CONTROLLER,
+    "agent": _AGENT,
+    "health": _HEALTH,
+    "local_network": _LOCAL_NETWORK,
+}
+
+
+class BadConfiguration(Exception):
+    """The configuration cannot be used; the message says why, for people."""
+
+
+def list_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
+    """(group, its options), for the generated reference."""
+    return list(_GROUPS.items())
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Make every option of Ottava known to `conf`; doing it twice is harmless."""
+    for group, opts in _GROUPS.items():
+        conf.register_opts(opts, group=None if group == "DEFAULT" else group)
+
+
+def load(
+    config_files: Sequence[str] = (),
+    config_dirs: Sequence[str] = (),
+    overrides: Mapping[tuple[str, str], object] | None = None,
+) -> cfg.ConfigOpts:
+    """Read the configuration.
+
+    config_files  read in order, later ones win; none given: /etc/ottava/ottava.conf, if there is one
+    config_dirs   their *.conf files are read after
+    overrides     {(group, name): value}, above all files; the group of plain options is "DEFAULT"
+
+    Raises BadConfiguration.
+    """
+    files = list(config_files)
+    if not files and not config_dirs and os.path.exists(DEFAULT_FILE):
+        files = [DEFAULT_FILE]
+    conf = cfg.ConfigOpts()
+    try:
+        register(conf)
+        logs.register(conf)
+        conf([], project="ottava", default_config_files=files, default_config_dirs=list(config_dirs))
+        for (group, name), value in (overrides or {}).items():
+            conf.set_override(name, value, group=None if group == "DEFAULT" else group)
+        for group, opts in _GROUPS.items():
+            for opt in opts:
+                _read(conf, group, opt.dest)
+    except (cfg.Error, ValueError) as error:
+        raise BadConfiguration(str(error).strip()) from error
+    return conf
+
+
+def _read(conf: cfg.ConfigOpts, group: str, name: str) -> object:
+    return conf[name] if group == "DEFAULT" else conf[group][name]

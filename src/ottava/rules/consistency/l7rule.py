@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold of an L7 rule: which comparisons a type has, and which characters can ever match."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from ottava.model import errors
+from ottava.model.graph import LoadBalancerGraph
+from ottava.model.l7 import RULES_PER_POLICY, L7Policy, L7Rule
+from ottava.rules.consistency import regex
+from ottava.rules.consistency.surroundings import others, referred
+
+KEYED = ("HEADER", "COOKIE")
+"""Types that look at one of many, named by the key; others ignore a key."""
+
+FILE_TYPE_COMPARISONS = ("REGEX", "EQUAL_TO")
+
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]+\Z")
+HEADER_VALUE = re.compile(r'(?:[\x21-\x7e]+|"[\x20-\x7e\t]*")\Z')
+COOKIE_VALUE = re.compile(r"[\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]+\Z")
+
+
+def merge(old: L7Rule, changes: Mapping[str, object]) -> L7Rule:
+    """An update drops a key that means nothing."""
+    merged = msgspec.structs.replace(old, **changes)
+    return merged if merged.type in KEYED else msgspec.structs.replace(merged, key=None)
+
+
+def check(graph: LoadBalancerGraph, rule: L7Rule) -> None:
+    """It can be compared, and its policy has room for it."""
+    referred(graph.l7policies, L7Policy, rule.l7policy_id)
+    if rule.type == "FILE_TYPE" and rule.compare_type not in FILE_TYPE_COMPARISONS:
+        raise errors.BadRule(reason=f"{rule.compare_type} is not a compare type of FILE_TYPE: REGEX and EQUAL_TO are")
+    if rule.type in KEYED and not TOKEN.match(rule.key or ""):
+        raise errors.BadRule(reason=f"{rule.type} needs a key that is a token, and {rule.key!r} is none")
+    if rule.compare_type == "REGEX":
+        regex.check(rule.value)
+    else:
+        _check_value(rule)
+    siblings = sum(other.l7policy_id == rule.l7policy_id for other in others(graph.rules, rule))
+    if siblings >= RULES_PER_POLICY:
+        raise errors.TooMany(id=rule.l7policy_id)
+
+
+def _check_value(rule: L7Rule) -> None:
+    if rule.type == "COOKIE":
+        if not COOKIE_VALUE.match(rule.value):
+            raise errors.BadRule(
+                reason="a cookie's value is printable ASCII without spaces, double quotes, semicolons and backslashes"
+            )
+    elif not HEADER_VALUE.match(rule.value):
+        raise errors.BadRule(reason="the value must be printable ASCII without spaces, or stand in double quotes")

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database: how it is opened, how transactions run on it, and its clock.
+
+Writing transactions see the newest committed state and exclude each other by row locks (on SQLite by
+the one write lock, taken at their start). Reading ones see one snapshot throughout.
+"""
+
+import contextlib
+import datetime
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, Double, Engine, event, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from ottava.model import errors
+
+T = TypeVar("T")
+
+LOCK_SECONDS = 10
+ATTEMPTS = 6
+_RETRY_STATES = ("40001", "40P01", "55P03")
+_RETRY_NUMBERS = (1205, 1213, 1047, 2006, 2013)
+
+
+class clock(GenericFunction[float]):
+    """The database's clock at the start of the statement (fixed within it, so that indexes serve), in Unix seconds."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(clock, "sqlite")
+def _(element: clock, compiler: object, **options: object) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(clock, "postgresql")
+def _(element: clock, compiler: object, **options: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(clock, "mysql")
+@compiles(clock, "mariadb")
+def _(element: clock, compiler: object, **options: object) -> str:
+    return "CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)"
+
+
+def create_engine(url: str | URL) -> Engine:
+    """The engine for `url`: sqlite:///file, postgresql+psycopg://... or mysql+pymysql://... .
+
+    A new SQLite file is readable by its owner alone.
+    """
+    parsed = make_url(url)
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": 10,
+        "max_overflow": 20,
+        "pool_timeout": LOCK_SECONDS,
+    }
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        _prepare_file(parsed.database)
+        engine = sqlalchemy.create_engine(parsed, connect_args={"cached_statements": 512}, **options)
+        event.listen(engine, "connect", _open_sqlite)
+        return engine
+    if backend == "postgresql":
+        given = parsed.query.get("options", "")
+        options["connect_args"] = {"options": f"{given} -c lock_timeout={LOCK_SECONDS}s"}
+    else:
+        # JSON_ARRAYAGG is cut at group_concat_max_len.
+        options["connect_args"] = {
+            "init_command": "SET SESSION time_zone='+00:00', group_concat_max_len=16777216, "
+            f"innodb_lock_wait_timeout={LOCK_SECONDS}"
+        }
+    return sqlalchemy.create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+
+
+def hurried(engine: Engine) -> Engine:
+    """The same engine, not waiting for the disk on SQLite: a power cut may undo its last transactions, whole ones.
+
+    For writers who find out by themselves what is still to do, never for what a client was answered.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = NORMAL"))
+    return engine
+
+
+def _prepare_file(path: str | None) -> None:
+    if path and path != ":memory:":
+        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _open_sqlite(dbapi_connection: Any, record: object) -> None:
+    dbapi_connection.isolation_level = None  # the driver begins no transactions: see _begin_sqlite
+    for pragma in (
+        f"busy_timeout = {LOCK_SECONDS * 1000}",
+        "journal_mode = WAL",
+        "synchronous = FULL",  # what was answered survives a power cut
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "cache_size = -16384",
+    ):
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(conn: Connection, writing: bool) -> None:
+    """Begin a transaction. Not by SQLAlchemy's "begin" event: an engine with such a listener pays at every statement.
+
+    A writer takes the write lock at once: if it began by reading, it would fail whenever another wrote between. It asks
+    again in short random pauses, because SQLite's own pauses grow up to 100 ms and let late comers go first: with four
+    writers at it without a break, the longest wait was 3 s that way and is 0.4 s this way.
+    """
+    raw: Any = conn.connection.dbapi_connection
+    if not writing:
+        raw.execute("BEGIN")
+        return
+    raw.execute("PRAGMA busy_timeout = 0")
+    deadline = time.monotonic() + LOCK_SECONDS
+    try:
+        while not _try_to_write(raw, last=time.monotonic() >= deadline):
+            time.sleep(random.random() * 0.001)  # noqa: S311 - jitter, no secret
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+
+
+def _try_to_write(raw: Any, last: bool) -> bool:
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if last or not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as conn:
+        if engine.dialect.name != "sqlite":
+            conn.execution_options(isolation_level="REPEATABLE READ")
+        with conn.begin():
+            if engine.dialect.name == "sqlite":
+                _begin_sqlite(conn, writing=False)
+            yield conn
+
+
+@contextlib.contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as conn, conn.begin():
+        if engine.dialect.name == "sqlite":
+            _begin_sqlite(conn, writing=True)
+        yield conn
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one snapshot. Raises Unavailable when the database does not answer."""
+    with _answering(), _reading(engine) as conn:
+        yield conn
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may write, committed at the end. Raises Unavailable when it cannot be carried out now."""
+    with _answering(), _writing(engine) as conn:
+        yield conn
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise errors.Unavailable(reason="every connection to the database is busy") from error
+    except DBAPIError as error:
+        if _transient(error) or isinstance(error, OperationalError):
+            raise errors.Unavailable(reason=_words(error)) from error
+        raise
+
+
+def retrying(engine: Engine, function: Callable[[Connection], T]) -> T:
+    """What `function(conn)` returns, run in a writing transaction.
+
+    It is run again after a deadlock or a lost connection, so it must have no effects outside the transaction.
+    Raises Unavailable when that does not help, or a lock is not had in LOCK_SECONDS.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    with _answering():
+        for attempt in range(ATTEMPTS):
+            try:
+                with _writing(engine) as conn:
+                    return function(conn)
+            except DBAPIError as error:
+                if attempt == ATTEMPTS - 1 or not _transient(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(random.random() * 0.02 * 2**attempt)  # noqa: S311 - jitter, no secret
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _transient(error: DBAPIError) -> bool:
+    """Whether the same transaction may succeed a moment later."""
+    origin: Any = error.orig
+    if error.connection_invalidated or getattr(origin, "sqlstate", None) in _RETRY_STATES:
+        return True
+    if getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return True
+    return bool(isinstance(origin, Exception) and origin.args and origin.args[0] in _RETRY_NUMBERS)
+
+
+def _words(error: DBAPIError) -> str:
+    return f"the database does not answer: {error.orig}"
+
+
+def now(conn: Connection) -> float:
+    """The database's clock, in Unix seconds."""
+    return conn.execute(_NOW).scalar_one()
+
+
+_NOW = select(clock())
+
+
+def timestamp() -> str:
+    """The time of this machine as resources write it: UTC, ISO 8601 with microseconds."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the database to the newest form of the tables; costs one statement when it has that already."""
+    from ottava.store.migrations import HEAD
+
+    if version(engine) != HEAD:
+        from ottava.store.migrations.run import run
+
+        with writing(engine) as conn:
+            run(conn)
+
+
+def version(engine: Engine) -> str | None:
+    """The revision of the tables in the database, None when there is none."""
+    with _reading(engine) as conn:
+        try:
+            return conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except DBAPIError as error:
+            if _transient(error):
+                raise errors.Unavailable(reason=_words(error)) from error
+            return None

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables: those of the resources are derived from their declarations, the rest stand here.
+
+Every table below the load balancer has `loadbalancer_id`, so that a tree is read and deleted without
+joins. What must be unique inside a tree is checked under the lock of the load balancer's row, not here.
+"""
+
+import functools
+import types
+import typing
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, MetaData, Table
+
+from ottava.model.attribute import attributes
+from ottava.model.graph import RESOURCES
+from ottava.model.quota import Quota
+from ottava.model.resource import Resource
+from ottava.store.columns import Json, sql_type, string, text
+from ottava.wire.heartbeat import ListenerReport, PoolReport
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+@functools.cache
+def stored(cls: type[Resource]) -> tuple[str, ...]:
+    """The names of the attributes that have a column in the resource's own table, in order."""
+    return tuple(name for name, attribute in attributes(cls).items() if attribute.stored)
+
+
+def _nullable(hint: object) -> bool:
+    return isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
+
+
+def _parent_table(cls: type[Resource]) -> str | None:
+    return cls.kind.parent.removesuffix("_id") if cls.kind.parent else None
+
+
+def _table(cls: type[Resource]) -> Table:
+    hints = typing.get_type_hints(cls)
+    columns: list[Column[object]] = []
+    for name in stored(cls):
+        edge = [ForeignKey(f"{_parent_table(cls)}.id")] if name == cls.kind.parent else []
+        columns.append(
+            Column(
+                name,
+                sql_type(attributes(cls)[name].scalar.sql, hints[name]),
+                *edge,
+                primary_key=name == "id",
+                nullable=_nullable(hints[name]),
+            )
+        )
+    table = Table(cls.kind.name, metadata, *columns)
+    for leading in _sought_by(cls):
+        Index(None, *(table.c[name] for name in (*leading, "created_at", "id")))
+    for name in CROSS_REFERENCES.get(cls.kind.name, ()):
+        Index(None, table.c[name])
+    return table
+
+
+def _sought_by(cls: type[Resource]) -> list[tuple[str, ...]]:
+    """What lists of the resource are sought by; each in the order of creation."""
+    keys = {key: None for key in ("project_id", "loadbalancer_id", cls.kind.parent) if key in stored(cls)}
+    return [(), *((key,) for key in keys if key)]
+
+
+CROSS_REFERENCES = {"listener": ("default_pool_id",), "l7policy": ("redirect_pool_id",)}
+"""Columns that name a pool without being its parent, by table; emptied when the pool is removed."""
+
+TABLES: dict[str, Table] = {name: _table(cls) for name, cls in RESOURCES.items()}
+"""The table of each resource by the name of its kind, parents before children."""
+
+
+def table_of(cls: type[Resource]) -> Table:
+    """The table of a resource."""
+    return TABLES[cls.kind.name]
+
+
+tag = Table(
+    "tag",
+    metadata,
+    Column("resource_id", string(36), primary_key=True),
+    Column("tag", string(255), primary_key=True),
+    Column("loadbalancer_id", string(36), nullable=False, index=True),
+)
+Index(None, tag.c.tag, tag.c.resource_id)
+
+work = Table(
+    "work",
+    metadata,
+    Column("loadbalancer_id", string(36), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("observed_generation", BigInteger, nullable=False),
+    Column("due_at", Double),
+    Column("lease_owner", string(255)),
+    Column("lease_until", Double),
+    Column("epoch", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("failing_since", Double),
+    Column("error", text()),
+)
+Index(None, work.c.lease_until, work.c.due_at)
+"""Times are Unix seconds of the database's clock. due_at: null when nothing is due; a lease empties it, so
+that what becomes due during a lease is seen when the lease ends. lease_until: null when nobody holds it."""
+
+amphora = Table(
+    "amphora",
+    metadata,
+    Column("id", string(36), primary_key=True),
+    Column("loadbalancer_id", string(36), nullable=False, index=True),
+    Column("host", string(255), nullable=False, index=True),
+    Column("role", string(16), nullable=False),
+    Column("status", string(16), nullable=False),
+    Column("created_at", string(26), nullable=False),
+)
+
+host = Table(
+    "host",
+    metadata,
+    Column("name", string(255), primary_key=True),
+    Column("url", string(255), nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("facts", Json(dict[str, object]), nullable=False),
+    Column("started", Double, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("amphora_id", string(36), primary_key=True),
+    Column("loadbalancer_id", string(36), nullable=False, index=True),
+    Column("host", string(255), nullable=False, index=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("digest", string(64), nullable=False),
+    Column("running", Boolean, nullable=False),
+    Column("fault", text(), nullable=False),
+    Column("listeners", Json(dict[str, ListenerReport]), nullable=False),
+    Column("pools", Json(dict[str, PoolReport]), nullable=False),
+)
+"""The last report of each amphora, its counters left out."""
+
+statistics = Table(
+    "statistics",
+    metadata,
+    Column("listener_id", string(36), primary_key=True),
+    Column("amphora_id", string(36), primary_key=True),
+    Column("loadbalancer_id", string(36), nullable=False, index=True),
+    Column("active_connections", BigInteger, nullable=False),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    Column("request_errors", BigInteger, nullable=False),
+    Column("total_connections", BigInteger, nullable=False),
+)
+Index(None, statistics.c.amphora_id)
+"""Totals as reported. The row whose amphora_id is empty holds what amphorae that are gone had counted."""
+
+address = Table(
+    "address",
+    metadata,
+    Column("network_id", string(36), primary_key=True),
+    Column("subnet_id", string(36), primary_key=True),
+    Column("address", string(64), primary_key=True),
+    Column("port_id", string(36), nullable=False, index=True),
+    Column("owner", string(255), nullable=False, index=True),
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("project_id", string(36), primary_key=True),
+    *(Column(field.name, BigInteger) for field in msgspec.structs.fields(Quota) if field.name != "project_id"),
+)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the generated documents; with --check says which differ from the code, and ends with 1."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+from ottava import options, policies
+from ottava.api import openapi
+from ottava.model.attribute import Attribute, Create, attributes, defaults
+from ottava.model.graph import RESOURCES
+from ottava.model.resource import Resource
+
+DOCS = Path(__file__).parent.parent / "docs"
+MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n\n"
+
+_CREATE = {
+    Create.REQUIRED: "required",
+    Create.OPTIONAL: "yes",
+    Create.IGNORED: "accepted, without effect",
+    Create.NEVER: "",
+}
+
+
+def option_reference() -> str:
+    """Every option with its default."""
+    return MADE + "# Options\n\n" + _INTRODUCTION + "".join(_group(group, opts) for group, opts in options.list_opts())
+
+
+_INTRODUCTION = """Read from `/etc/ottava/ottava.conf`, or from the files that `--config-file` and `--config-dir` name.
+Every option has a default that works. Logging has the options of
+[oslo.log](https://docs.openstack.org/oslo.log/latest/configuration/) (`debug`, `log_file`, ...).
+
+"""
+
+
+def _group(group: str, opts: object) -> str:
+    rows = "".join(_option(opt) for opt in opts)  # type: ignore[attr-defined]
+    return f"## [{group}]\n\n| option | default | what it is for |\n|---|---|---|\n{rows}\n"
+
+
+def _option(opt: cfg.Opt) -> str:
+    default = "" if opt.default in (None, "") else f"`{opt.default}`"
+    if isinstance(opt.default, list):
+        default = "<br>".join(f"`{each}`" for each in opt.default)
+    words = str(opt.help)
+    choices = getattr(opt.type, "choices", None)
+    if choices:
+        words += " " + " ".join(f"`{choice}`: {meaning}" for choice, meaning in dict(choices).items())
+    return f"| `{opt.name}` | {default} | {words} |\n"
+
+
+def policy_reference() -> str:
+    """Every rule with its default."""
+    rows = "".join(_rule(rule) for rule in policies.list_rules())
+    return MADE + "# Policy\n\n| rule | default | what it is for |\n|---|---|---|\n" + rows
+
+
+def _rule(rule: policy.RuleDefault) -> str:
+    operations = [
+        f"`{operation['method']} {operation['path']}`" for operation in getattr(rule, "operations", None) or []
+    ]
+    words = " ".join(filter(None, [(rule.description or "").strip().replace("\n", " "), *operations]))
+    return f"| `{rule.name}` | `{rule.check_str}` | {words} |\n"
+
+
+def api_reference() -> str:
+    """Every attribute of every resource."""
+    head = "# The API, resource by resource\n\nThe same for machines: [openapi.json](openapi.json).\n\n"
+    return MADE + head + "".join(_resource(cls) for cls in RESOURCES.values())
+
+
+def _resource(cls: type[Resource]) -> str:
+    rows = "".join(_attribute(cls, name, attribute) for name, attribute in attributes(cls).items())
+    return (
+        f"## {cls.kind.word}\n\n"
+        "| attribute | kind | on create | update | default | what it is |\n|---|---|---|---|---|---|\n"
+        f"{rows}\n"
+    )
+
+
+def _attribute(cls: type[Resource], name: str, attribute: Attribute) -> str:
+    default = defaults(cls).get(name)
+    shown = "" if default is None or default == () else f"`{json.dumps(default)}`"
+    update = "yes" if attribute.update else ""
+    about = attribute.about.replace("|", "\\|")
+    return f"| `{name}` | {_kind(attribute)} | {_CREATE[attribute.create]} | {update} | {shown} | {about} |\n"
+
+
+def _kind(attribute: Attribute) -> str:
+    return ", ".join(_schema(dict(attribute.scalar.schema))).replace("|", "\\|")
+
+
+def _schema(schema: dict[str, object]) -> Iterator[str]:
+    kind = schema.pop("type", "any")
+    yield str(schema.pop("format", kind))
+    for key, value in schema.items():
+        if key == "enum":
+            yield "one of " + " ".join(f"`{each}`" for each in value)  # type: ignore[attr-defined]
+        elif key == "properties":
+            yield "with " + " ".join(f"`{each}`" for each in value)  # type: ignore[attr-defined]
+        elif key == "additionalProperties":
+            continue
+        elif key == "anyOf":
+            yield " or ".join(next(_schema(dict(each))) for each in value)  # type: ignore[attr-defined]
+        elif key == "items" and isinstance(value, dict):
+            yield "of " + ", ".join(_schema(dict(value)))
+        else:
+            yield f"{_WORDS.get(key, key)} `{value}`"
+
+
+_WORDS = {
+    "minLength": "at least so long:",
+    "maxLength": "at most so long:",
+    "minimum": "from",
+    "maximum": "to",
+    "pattern": "like",
+    "maxItems": "at most so many:",
+}
+
+
+def openapi_document() -> str:
+    """OpenAPI, indented for people and diffs."""
+    return json.dumps(openapi.document(), indent=1, sort_keys=True) + "\n"
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "options.md": option_reference,
+    "policy.md": policy_reference,
+    "api.md": api_reference,
+    "openapi.json": openapi_document,
+}
+
+
+def main() -> int:
+    """Write or check them all."""
+    stale = []
+    for name, make in DOCUMENTS.items():
+        path, text = DOCS / name, make()
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv:
+            path.write_text(text)
+            print(f"wrote docs/{name}")
+    if "--check" in sys.argv and stale:
+        print(f"out of date, run `make docs`: {', '.join(stale)}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
