@@ -32,9 +32,8 @@ def app(environ, start):
 def _api() -> Iterator[Machine]:
     """`ottava api` alone: nobody carries anything out."""
     with slot() as mine:
-        folder = Path(tempfile.mkdtemp(prefix="ottava-bench-"))
         more = {"api": {"workers": 1}, "local_network": {"network": f"lan 198.18.0.0/16 {mine.ipv6}"}}
-        machine = Machine(folder, mine, more)
+        machine = Machine(mine, more)
         machine.ottava("db", "upgrade")
         process = subprocess.Popen(machine.command("api"), stderr=subprocess.DEVNULL)
         try:
@@ -43,7 +42,6 @@ def _api() -> Iterator[Machine]:
         finally:
             process.terminate()
             process.wait()
-            shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

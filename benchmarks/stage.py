@@ -47,14 +47,12 @@ def ottava(more: Mapping[str, Mapping[str, object]] | None = None) -> Iterator[M
     """A whole Ottava that runs, with directories, a tag and a range of its own; nothing is left of it."""
     need_root()
     with slot() as mine:
-        folder = Path(tempfile.mkdtemp(prefix="ottava-bench-"))
-        machine = Machine(folder, mine, more)
+        machine = Machine(mine, more)
         try:
             machine.up()
             yield machine
         finally:
             machine.down()
-            shutil.rmtree(folder)
 
 
 class FastMembers(Members):

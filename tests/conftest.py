@@ -2,11 +2,8 @@
 """Fixtures of several rooms: a whole Ottava, and members on its bridge."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from support.machine import Machine
@@ -24,9 +21,7 @@ def _root() -> None:
 
 def _machine(stack: ExitStack, more: Options | None = None) -> Machine:
     """A Machine that is taken down with `stack`; that nothing is left is part of every test."""
-    folder = Path(tempfile.mkdtemp(prefix="ottava-", dir="/tmp"))
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    machine = Machine(folder, stack.enter_context(slot()), more)
+    machine = Machine(stack.enter_context(slot()), more)
     stack.callback(machine.down)
     return machine
 

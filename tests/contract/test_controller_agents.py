@@ -2,10 +2,8 @@
 """What asking an agent must be like: of agents in memory, and of an agent's HTTP API over mutual TLS."""
 
 import os
-import secrets
 import socket
 import ssl
-import tempfile
 import threading
 import time
 import uuid
@@ -121,8 +119,8 @@ def client(tmp_path) -> Iterator[AgentClient]:
 def real(tmp_path) -> Iterator[LoneAgent]:
     if os.geteuid() != 0:
         pytest.fail("the real agent makes network namespaces and needs root")
-    with slot() as mine, tempfile.TemporaryDirectory(prefix="tc-", dir="/tmp") as folder:
-        agent = LoneAgent(Path(folder), mine, f"tc{secrets.token_hex(1)}", {})
+    with slot() as mine:
+        agent = LoneAgent(mine, {})
         agent.start()
         yield agent
         agent.close()

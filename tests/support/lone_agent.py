@@ -150,8 +150,9 @@ class Receiver:
 class LoneAgent:
     """One agent with directories, a tag and a range of its own. `settings` replace the usual ones."""
 
-    def __init__(self, folder: Path, slot: Slot, tag: str, settings: dict[str, object]) -> None:
-        self.folder, self.slot, self.tag = folder, slot, tag
+    def __init__(self, slot: Slot, settings: dict[str, object]) -> None:
+        self.slot = slot
+        self.folder, self.tag = folder, tag = slot.folder, slot.tag
         self.authority = Authority(folder / "pki")
         self.receiver = Receiver(self.authority)
         (self.port,) = free_ports(1)

@@ -43,9 +43,9 @@ def eventually(what: Callable[[], Any], message: str = "", seconds: float = PATI
 class Machine:
     """One Ottava. `more` are options by group, on top of what tests need."""
 
-    def __init__(self, folder: Path, slot: Slot, more: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        self.folder = folder
+    def __init__(self, slot: Slot, more: Mapping[str, Mapping[str, object]] | None = None) -> None:
         self.slot = slot
+        self.folder = folder = slot.folder
         self.state, self.run_dir, self.config = folder / "state", folder / "run", folder / "ottava.conf"
         self.api_port, agent_port, health_port = free_ports(3)
         self.url = f"http://127.0.0.1:{self.api_port}"

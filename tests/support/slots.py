@@ -4,11 +4,16 @@
 import contextlib
 import fcntl
 import os
-import secrets
+import shutil
+import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
+
+from ottava.agent import namespaces, netlink, teardown
 
 FOLDER = Path("/tmp/ottava-test-slots")
 MOST = 128
@@ -16,10 +21,18 @@ MOST = 128
 
 @dataclass(frozen=True)
 class Slot:
-    """A range of the test's own, and a tag."""
+    """A range of the test's own, a tag, and a folder, empty at first."""
 
     number: int
-    tag: str
+
+    @property
+    def tag(self) -> str:
+        return f"t{self.number:02x}"
+
+    @property
+    def folder(self) -> Path:
+        """Its path is short, since paths of sockets are."""
+        return FOLDER / f"{self.number:02x}"
 
     @property
     def ipv4(self) -> str:
@@ -38,21 +51,49 @@ class Slot:
 
 @contextlib.contextmanager
 def slot() -> Iterator[Slot]:
-    """A slot that no other process on this machine has, until this ends."""
+    """A slot that no other process on this machine has, until this ends.
+
+    What a killed test left in it is removed first. A slot whose range something else on this machine uses is passed over.
+    """
     FOLDER.mkdir(mode=0o700, exist_ok=True)
-    for number in range(MOST):
-        descriptor = os.open(FOLDER / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for mine in map(Slot, range(MOST)):
+        descriptor = os.open(FOLDER / f"{mine.number:02x}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _clear(mine)
+            if _is_used(mine):
+                continue
+            mine.folder.mkdir(mode=0o700)
+            yield mine
+            shutil.rmtree(mine.folder)
+            return
         except BlockingIOError:
-            os.close(descriptor)
             continue
-        try:
-            yield Slot(number, f"t{secrets.token_hex(2)[:3]}")
         finally:
             os.close(descriptor)
-        return
     raise RuntimeError("all address ranges for tests are taken")
+
+
+def _clear(mine: Slot) -> None:
+    """Remove what a test that was killed has left: processes that were told the folder of the slot, and all the rest."""
+    homes = {namespaces.inode(name) for name in namespaces.names(f"{mine.tag}-")}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            told = f"{mine.folder}/".encode() in (process / "cmdline").read_bytes()
+            if told or (process / "ns/net").stat().st_ino in homes:
+                os.kill(int(process.name), signal.SIGKILL)
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if (where := line.split()[1]).startswith(f"{mine.folder}/"):
+            subprocess.run(["umount", "-l", where], check=True)
+    teardown.sweep(mine.tag, mine.folder)
+    shutil.rmtree(mine.folder, ignore_errors=True)
+
+
+def _is_used(mine: Slot) -> bool:
+    ranges = [ip_network(mine.ipv4), ip_network(mine.ipv6)]
+    here = netlink.here()
+    addresses = [ip_interface(found.text) for link in here.links() for found in here.addresses(link.index)]
+    return any(address.ip in each for address in addresses for each in ranges if address.version == each.version)
 
 
 def free_ports(number: int) -> list[int]:

@@ -2,12 +2,8 @@
 """An agent of the test's own, members to balance over, and a receiver of heartbeats."""
 
 import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from support.lone_agent import Backends, LoneAgent
@@ -22,9 +18,7 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lon
     with ExitStack() as stack:
 
         def make(**settings: object) -> LoneAgent:
-            folder = Path(tempfile.mkdtemp(prefix="ta-", dir="/tmp"))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            agent = LoneAgent(folder, stack.enter_context(slot()), f"ta{secrets.token_hex(1)}", settings)
+            agent = LoneAgent(stack.enter_context(slot()), settings)
             stack.callback(agent.close)
             return agent
 
