@@ -12,11 +12,11 @@ import msgspec
 
 from ottava.agent import blame, changes, links, namespaces
 from ottava.agent.amphora import Amphora
-from ottava.agent.crash import crash_point
 from ottava.agent.files import Fence, replace
 from ottava.agent.haproxy import align
 from ottava.agent.processes import Failed, Refused
 from ottava.agent.runtime import Broken
+from ottava.crash import crash_point
 from ottava.wire.applied import Applied, Outcome
 from ottava.wire.desired import Desired, Interface
 from ottava.wire.desired import digest as digest_of

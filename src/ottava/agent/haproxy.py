@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from ottava.agent import changes, namespaces, processes
-from ottava.agent.crash import crash_point
 from ottava.agent.files import Files, commit, following, prepare, replace
 from ottava.agent.runtime import Address, Broken, Runtime, state_file
+from ottava.crash import crash_point
 from ottava.wire.desired import Desired
 
 START_TIMEOUT = 20.0

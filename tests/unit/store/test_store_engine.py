@@ -147,9 +147,8 @@ def test_a_database_that_is_not_there_is_unavailable(engine, tmp_path):
         engines.retrying(broken, hosts.all)
 
 
+@pytest.mark.parametrize("url", databases.SERVERS, indirect=True)
 def test_a_lost_connection_is_tried_again(engine):
-    if engine.dialect.name == "sqlite":
-        pytest.skip("has no connections to lose")
     own, kill = {
         "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
         "mysql": ("SELECT CONNECTION_ID()", "KILL {}"),

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from support import databases
 from support.claimers import LONG, claim_and_die, claim_in_a_process, take_turns
 from support.threads import together
 from support.trees import make
@@ -232,9 +233,8 @@ def test_the_work_of_a_killed_process_is_taken_over(engine, url, lb):
     assert (heir.loadbalancer_id, heir.epoch) == (lb, 2)
 
 
+@pytest.mark.parametrize("url", databases.SERVERS, indirect=True)  # SQLite has one lock for all
 def test_a_locked_load_balancer_holds_up_no_other(engine):
-    if engine.dialect.name == "sqlite":
-        pytest.skip("has one lock for all")
     create(engine, "a", "b")
     locked, done = threading.Event(), threading.Event()
 
