@@ -47,6 +47,8 @@ def _option(opt: cfg.Opt) -> str:
     default = "" if opt.default in (None, "") else f"`{opt.default}`"
     if isinstance(opt.default, list):
         default = "<br>".join(f"`{each}`" for each in opt.default)
+    if isinstance(opt.default, dict):
+        default = "<br>".join(f"`{name}:{value}`" for name, value in opt.default.items())
     words = str(opt.help)
     choices = getattr(opt.type, "choices", None)
     if choices:

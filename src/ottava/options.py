@@ -54,7 +54,17 @@ _API = [
     cfg.BoolOpt("allow_field_selection", default=True, help="Obey fields."),
     cfg.BoolOpt("healthcheck_enabled", default=False, help="Answer GET /healthcheck, without authentication."),
     cfg.StrOpt("base_uri", default="", help="How clients reach the API, for links; empty: as the request says."),
-    cfg.StrOpt("default_provider", default="ottava", help="Provider of a load balancer that names none."),
+    cfg.DictOpt(
+        "enabled_provider_drivers",
+        default={
+            "ottava": "HAProxy in network namespaces.",
+            "octavia": "Another name of the provider ottava for existing clients.",
+            "amphora": "Another name of the provider ottava for existing clients.",
+        },
+        help="Providers that load balancers may have: NAME:DESCRIPTION, separated by commas. amphorav2 is another name "
+        "of ottava too; noop_driver does nothing and says that it is done.",
+    ),
+    cfg.StrOpt("default_provider_driver", default="ottava", help="Provider of a load balancer that names none."),
     cfg.BoolOpt(
         "immutable_while_pending",
         default=False,

@@ -16,7 +16,7 @@ from ottava.api.load_balancers import Failover, LoadBalancers, OneLoadBalancer, 
 from ottava.api.members import Members
 from ottava.api.networks import Networks, Subnets
 from ottava.api.pools import Pools
-from ottava.api.providers import Providers
+from ottava.api.providers import Capabilities, Providers
 from ottava.api.quotas import Defaults, OneQuota, Quotas
 from ottava.api.resource import Collection, Item
 from ottava.api.settings import Settings, settings
@@ -31,6 +31,7 @@ from ottava.model.load_balancer import LoadBalancer
 from ottava.model.member import Member
 from ottava.model.pool import Pool
 from ottava.model.resource import Resource
+from ottava.provider import registry
 from ottava.store import statistics
 
 
@@ -58,6 +59,12 @@ def routes(site: Site) -> dict[str, object]:
         "/v2/quotas/{project_id}": OneQuota(site),
         "/v2/quotas/{project_id}/default": Defaults(site),
         "/v2/providers": Providers(site),
+        "/v2/providers/{provider}/flavor_capabilities": Capabilities(
+            site, "flavor_capabilities", lambda provider: provider.flavor_capabilities
+        ),
+        "/v2/providers/{provider}/availability_zone_capabilities": Capabilities(
+            site, "availability_zone_capabilities", lambda provider: provider.availability_zone_capabilities
+        ),
         "/v2/networks": Networks(site),
         "/v2/subnets": Subnets(site),
     }
@@ -75,9 +82,13 @@ def _resource(
 
 
 def create_app(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Wsgi:
-    """The application. Raises http_basic.BadUserFile when the file of users cannot be used."""
+    """The application.
+
+    Raises http_basic.BadUserFile when the file of users cannot be used, registry.BadProviders.
+    """
     chosen = settings(conf)
-    site = Site(chosen, engine, network, wakeup, Authorizer(conf))
+    providers = registry.Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver)
+    site = Site(chosen, engine, network, wakeup, Authorizer(conf), providers)
     app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[AcceptsJson()])
     errors.install(app)
     for path, handler in routes(site).items():

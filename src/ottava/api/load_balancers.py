@@ -10,7 +10,7 @@ import falcon
 import msgspec
 from sqlalchemy import Connection
 
-from ottava.api import forms, providers, query_string, render, tree
+from ottava.api import forms, query_string, render, tree
 from ottava.api.context import Context, context
 from ottava.api.populated import Populated
 from ottava.api.resource import Collection, Handler, Item, check_subnets, find
@@ -33,22 +33,25 @@ class LoadBalancers(Collection):
         given = self.body(req, form)
         forms.check_known(form, given, (self.kind.name,))
         who = context(req.env)
-        balancer = self._wished(who, forms.create(form, given))
+        balancer = self._wished(who, forms.create(form, given), named=given.get("provider") is not None)
         self.check(who, "post", balancer.project_id)
-        providers.check(balancer.provider)
+        provider = self.site.providers.get(balancer.provider)
         consistency.check(LoadBalancerGraph(load_balancer=balancer), balancer)
         graph = Populated(balancer, given).graph
         check_subnets(self.site.network, (member.subnet_id for member in graph.members.values()))
+        for thing in graph.objects():
+            provider.check(thing, graph)
         self._carry_out(graph)
         self.answer(resp, render.tree(graph), 201)
 
-    def _wished(self, who: Context, values: forms.Values) -> LoadBalancer:
+    def _wished(self, who: Context, values: forms.Values, named: bool) -> LoadBalancer:
+        """The load balancer asked for; named: whether its provider was."""
         given = {name: value for name, value in values.items() if value is not None}
         wish: forms.Values = {
             **values,
             "id": str(uuid.uuid4()),
             "project_id": given.get("project_id") or who.project_id,
-            "provider": given.get("provider") or self.site.settings.default_provider,
+            "provider": values["provider"] if named else self.site.providers.default,
             "created_at": timestamp(),
             "generation": 1,
         }

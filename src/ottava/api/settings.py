@@ -22,7 +22,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_filtering: bool
     allow_field_selection: bool
     base_uri: str
-    default_provider: str
     immutable_while_pending: bool
     healthcheck: bool
     orphan_grace: float
@@ -42,7 +41,6 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         allow_filtering=api.allow_filtering,
         allow_field_selection=api.allow_field_selection,
         base_uri=api.base_uri.rstrip("/"),
-        default_provider=api.default_provider,
         immutable_while_pending=api.immutable_while_pending,
         healthcheck=api.healthcheck_enabled,
         orphan_grace=conf.controller.orphan_grace,

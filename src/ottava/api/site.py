@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from ottava.api.authorize import Authorizer
 from ottava.api.settings import Settings
 from ottava.cloud.network.base import NetworkService
+from ottava.provider.registry import Providers
 
 
 class Wakeup(Protocol):
@@ -19,10 +20,11 @@ class Wakeup(Protocol):
 
 
 class Site(msgspec.Struct, frozen=True):
-    """The options, the database, the network, the hint and the policy of one API."""
+    """The options, the database, the network, the hint, the policy and the providers of one API."""
 
     settings: Settings
     engine: Engine
     network: NetworkService
     wakeup: Wakeup
     authorizer: Authorizer
+    providers: Providers

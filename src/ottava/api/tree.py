@@ -74,9 +74,9 @@ def carry_out(
     changes: Iterable[Change],
     adjustments: Iterable[Adjustment] = (),
 ) -> None:
-    """Write checked changes: quota (403), state (409), objects, statuses, generation.
+    """Write checked changes: quota (403), state (409), provider (501), objects, statuses, generation.
 
-    Raises QuotaMet, ProjectBusy, Immutable, InvalidState.
+    Raises QuotaMet, ProjectBusy, Immutable, InvalidState, ProviderNotEnabled, Unsupported.
     """
     changes = [each for each in changes if not _done(graph, each)]
     if not changes:
@@ -84,6 +84,9 @@ def carry_out(
     reserve(site, conn, graph.load_balancer.project_id, _net(changes))
     for change in changes:
         mutability.check(graph, change.thing, change.verb, site.settings.immutable_while_pending)
+    for change in changes:
+        if change.verb in (CREATE, UPDATE):
+            site.providers.get(graph.load_balancer.provider).check(change.thing, graph)
     generation = work.touch(conn, graph.load_balancer.id)
     marks = {
         (kind, id): mark for change in changes for kind, id, mark in mutability.mark(graph, change.thing, change.verb)

@@ -15,6 +15,7 @@ from ottava.api import app as api_app
 from ottava.api import http_basic
 from ottava.cmd import database, service, settings, supervisor
 from ottava.cmd.mistakes import UserMistake
+from ottava.provider.registry import BadProviders, Providers
 from ottava.store import engine as engines
 from ottava.store.addresses import Addresses
 from ottava.store.wakeup import Wakeup
@@ -74,6 +75,10 @@ def _check(conf: cfg.ConfigOpts) -> None:
             "choose auth_strategy http_basic, or say noauth_anywhere = true in [api] if you mean it"
         )
     settings.check_networks(conf)
+    try:
+        Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver)
+    except BadProviders as error:
+        raise UserMistake(str(error)) from error
     if conf.api.auth_strategy == "http_basic":
         try:
             http_basic.read_users(conf.api.http_basic_auth_user_file)
