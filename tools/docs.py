@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the generated documents; with --check says which differ from the code, and ends with 1."""
+"""Writes the generated documents and samples; with --check says which differ from the code, and ends with 1."""
 
+import io
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from oslo_config import cfg
+from oslo_config import generator as config_generator
+from oslo_policy import generator as policy_generator
 from oslo_policy import policy
 
 from ottava import options, policies
@@ -15,7 +19,9 @@ from ottava.model.attribute import Attribute, Create, attributes, defaults
 from ottava.model.graph import RESOURCES
 from ottava.model.resource import Resource
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+SAMPLED = ("ottava", "oslo.log", "oslo.policy")
+"""Whose options the sample of the configuration holds: the namespaces of oslo-config-generator."""
 MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n\n"
 
 _CREATE = {
@@ -130,11 +136,30 @@ def openapi_document() -> str:
     return json.dumps(openapi.document(), indent=1, sort_keys=True) + "\n"
 
 
+def option_sample() -> str:
+    """Every option at its default, commented out: as `oslo-config-generator` writes it."""
+    conf = cfg.ConfigOpts()
+    config_generator.register_cli_opts(conf)
+    conf([f"--namespace={name}" for name in SAMPLED])
+    written = io.StringIO()
+    config_generator.generate(conf, written)
+    return written.getvalue()
+
+
+def policy_sample() -> str:
+    """Every rule at its default, commented out: as `oslopolicy-sample-generator` writes it."""
+    with tempfile.NamedTemporaryFile("r") as written:
+        policy_generator.generate_sample(["--namespace=ottava", f"--output-file={written.name}"], cfg.ConfigOpts())
+        return written.read()
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
-    "options.md": option_reference,
-    "policy.md": policy_reference,
-    "api.md": api_reference,
-    "openapi.json": openapi_document,
+    "docs/options.md": option_reference,
+    "docs/policy.md": policy_reference,
+    "docs/api.md": api_reference,
+    "docs/openapi.json": openapi_document,
+    "etc/ottava.conf.sample": option_sample,
+    "etc/policy.yaml.sample": policy_sample,
 }
 
 
@@ -142,13 +167,13 @@ def main() -> int:
     """Write or check them all."""
     stale = []
     for name, make in DOCUMENTS.items():
-        path, text = DOCS / name, make()
+        path, text = ROOT / name, make()
         if path.exists() and path.read_text() == text:
             continue
         stale.append(name)
         if "--check" not in sys.argv:
             path.write_text(text)
-            print(f"wrote docs/{name}")
+            print(f"wrote {name}")
     if "--check" in sys.argv and stale:
         print(f"out of date, run `make docs`: {', '.join(stale)}")
         return 1
