@@ -7,7 +7,7 @@ ARGS ?=
 # Two tests at a time: they start real proxies.
 WORKERS ?= 2
 
-.PHONY: run down test check format bench docs golden lock setup
+.PHONY: run down test check format bench docs golden lock setup databases
 
 run: setup
 	@exec $(SUDO) $(BIN)/ottava up --demo $(ARGS)
@@ -15,7 +15,7 @@ run: setup
 down: setup
 	@$(SUDO) $(BIN)/ottava down $(ARGS)
 
-test: setup
+test: databases
 	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check:
@@ -32,7 +32,7 @@ format:
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: setup
+bench: databases
 	@for file in benchmarks/bench_*.py; do $(SUDO) $(BIN)/python $$file $(ARGS) || exit 1; done
 
 docs:
@@ -49,3 +49,6 @@ lock:
 
 setup:
 	@tools/setup
+
+databases:
+	@tools/setup --databases

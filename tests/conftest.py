@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
+from support import databases
 from support.machine import Machine
 from support.members import Members
 from support.slots import slot
 
 Options = Mapping[str, Mapping[str, object]]
+
+
+def pytest_sessionfinish() -> None:
+    """The servers that tests have started end with them."""
+    databases.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Databases for tests: a file, and a schema of one's own on the servers of this machine where they answer."""
+"""Databases for tests, of each kind that Ottava knows: a file, or a schema on a private server of this process."""
 
-import os
+import functools
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,53 +9,54 @@ from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import Engine, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import make_url
 
 from ottava.store import engine as engines
 from ottava.store.tables import metadata
+from support.servers import SERVERS, Server
 
-KINDS = ("sqlite", "postgresql", "mariadb")
-
-SERVERS = {
-    "postgresql": os.environ.get(
-        "OTTAVA_TEST_POSTGRESQL", "postgresql+psycopg://root@127.0.0.1/test?connect_timeout=2"
-    ),
-    "mariadb": os.environ.get("OTTAVA_TEST_MARIADB", "mysql+pymysql://root@127.0.0.1/?connect_timeout=2"),
-}
+KINDS = ("sqlite", *SERVERS)
 
 
-class NoServer(Exception):
-    """There is no such server here."""
+@functools.cache
+def server(kind: str) -> Server:
+    """The server that the tests of this process share; they leave it running."""
+    made = SERVERS[kind]()
+    _running.append(made)
+    made.start()
+    return made
+
+
+_running: list[Server] = []
+
+
+def stop() -> None:
+    """Stop the servers of this process."""
+    while _running:
+        _running.pop().remove()
+    server.cache_clear()
 
 
 @contextmanager
-def empty(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of a database without any tables, gone afterwards. Raises NoServer."""
+def empty(kind: str, folder: Path, on: Server | None = None) -> Iterator[str]:
+    """The URL of a database without any tables, gone afterwards; on another server than the shared one if named."""
     if kind == "sqlite":
         yield f"sqlite:///{folder}/{secrets.token_hex(4)}.sqlite"
         return
-    name = f"ottava_test_{os.getpid()}_{secrets.token_hex(4)}"
-    server = make_url(SERVERS[kind])
+    name = f"ottava_{secrets.token_hex(4)}"
     what = "SCHEMA" if kind == "postgresql" else "DATABASE"
-    admin = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
+    home = make_url((on or server(kind)).url)
+    admin = sqlalchemy.create_engine(home, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with admin.connect() as conn:
+        conn.execute(text(f"CREATE {what} {name}"))
+    inside = (
+        home.set(database=name) if kind == "mariadb" else home.update_query_dict({"options": f"-csearch_path={name}"})
+    )
     try:
-        with admin.connect() as conn:
-            conn.execute(text(f"CREATE {what} {name}"))
-    except OperationalError as error:
-        raise NoServer(f"{kind} does not answer: {error.orig}") from error
-    try:
-        yield _inside(kind, server, name)
+        yield inside.render_as_string(hide_password=False)
     finally:
         with admin.connect() as conn:
             conn.execute(text(f"DROP {what} {name}" + (" CASCADE" if kind == "postgresql" else "")))
-        admin.dispose()
-
-
-def _inside(kind: str, server: URL, name: str) -> str:
-    if kind == "mariadb":
-        return server.set(database=name).render_as_string(hide_password=False)
-    return server.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
 
 
 @contextmanager
