@@ -16,6 +16,7 @@ down: setup
 	@$(SUDO) $(BIN)/ottava down $(ARGS)
 
 test: databases
+	@tools/setup --keystone
 	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check:
@@ -45,6 +46,7 @@ golden:
 
 lock:
 	@tools/setup --python
+	@tools/setup --keystone
 	$(BIN)/python tools/lock.py
 
 setup:

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 from support import databases
+from support import keystone as keystones
+from support.keystone import Keystone
 from support.machine import Machine
 from support.members import Members
 from support.slots import slot
@@ -30,6 +32,13 @@ def _machine(stack: ExitStack, more: Options | None = None) -> Machine:
     machine = Machine(stack.enter_context(slot()), more)
     stack.callback(machine.down)
     return machine
+
+
+@pytest.fixture(scope="session")
+def keystone() -> Iterator[Keystone]:
+    """A real Keystone, shared by all tests of this process: each makes projects and users of its own."""
+    with keystones.keystone() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes requirements.txt and requirements-dev.txt: exact versions, as installed, of all that pyproject.toml asks for.
 
-Run it in an environment that has what you want: `.venv/bin/pip install -U NAME`, then `make lock`.
+Run it in an environment that has what you want: `.venv/bin/pip install -U NAME`, then `make lock`. Likewise
+requirements-keystone.txt: everything in .venv-keystone, the environment of the Keystone that the tests run.
 """
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterable
 from importlib import metadata
@@ -53,6 +55,9 @@ def main() -> None:
     write(ROOT / "requirements.txt", HEAD, runtime)
     beyond = {name: version for name, version in everything.items() if name not in runtime}
     write(ROOT / "requirements-dev.txt", HEAD + "-r requirements.txt\n", beyond)
+    pip = [str(ROOT / ".venv-keystone/bin/pip"), "freeze", "--quiet"]
+    frozen = subprocess.run(pip, capture_output=True, text=True, check=True).stdout.split()
+    write(ROOT / "requirements-keystone.txt", HEAD, dict(each.split("==") for each in frozen))
 
 
 if __name__ == "__main__":
