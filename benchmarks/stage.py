@@ -211,7 +211,12 @@ def _milliseconds(text: str, name: str) -> float:
     return float(found.group(1)) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found.group(2)]
 
 
-# ---- tables
+# ---- words and tables
+
+
+def say(words: str) -> None:
+    """Tell how far it is, where it does not get into the tables."""
+    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
 
 
 def median(figures: Sequence[float]) -> float:
