@@ -142,14 +142,18 @@ def refused_rule(own: Machine, made: dict[str, Any], expression: str) -> Iterato
     wish = {"listener_id": listener, "action": "REJECT", "name": "guard"}
     policy = own.ask("POST", "l7policies", {"l7policy": wish})["l7policy"]["id"]
     own.active(made["id"])
-    rule = {"type": "PATH", "compare_type": "REGEX", "value": "^/good$", "admin_state_up": False}
+    rule = {"type": "PATH", "compare_type": "REGEX", "value": "^/good$"}
     path = f"l7policies/{policy}/rules"
     found = own.ask("POST", path, {"rule": rule})["rule"]["id"]
     own.active(made["id"])
     with contextlib.closing(sqlite3.connect(own.state / "ottava.sqlite", timeout=20)) as conn:
-        conn.execute("UPDATE rule SET value = ? WHERE id = ?", (expression, found))
+        conn.execute("UPDATE work SET generation = generation + 1, due_at = 0 WHERE loadbalancer_id = ?", (made["id"],))
+        conn.execute(
+            "UPDATE rule SET value = ?, provisioning_status = 'PENDING_UPDATE', generation = work.generation "
+            "FROM work WHERE work.loadbalancer_id = rule.loadbalancer_id AND rule.id = ?",
+            (expression, found),
+        )
         conn.commit()
-    own.ask("PUT", f"{path}/{found}", {"rule": {"admin_state_up": True}})
     yield {"policy": policy, "rule": found, "path": f"{path}/{found}"}
 
 

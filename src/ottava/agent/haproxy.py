@@ -145,10 +145,7 @@ class HAProxy:
         return conversation
 
     def _finish(self, pid: int) -> None:
-        """Ask an older process to take no new connections and to end with its last one.
-
-        HAProxy would do so itself (-sf), but if the new process cannot bind it would first silence the old one.
-        """
+        """Ask an older process to take no new connections and to end with its last one."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGUSR1)
             self.finishing.add(pid)

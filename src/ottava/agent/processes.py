@@ -115,30 +115,29 @@ def start_haproxy(
     config: Path,
     pidfile: Path,
     *,
-    previous_pid: int | None = None,
     handover_socket: Path | None = None,
     timeout: float = 30.0,
 ) -> int:
     """Start HAProxy as a daemon in the namespace and answer its pid; it serves when this returns.
 
-    With `previous_pid` it takes over: the listening sockets by way of `handover_socket` (a stats socket of the old
-    process with `expose-fd listeners`) if given, and then tells the old one to finish what it has and go. When the
-    configuration is refused or a port is taken the previous process serves on. Raises Refused, Failed.
+    With `handover_socket` (a stats socket, with `expose-fd listeners`, of the process that runs) it takes over the
+    listening sockets, and both serve until the old one is asked to finish (SIGUSR1). HAProxy would ask it itself, by
+    `-sf`, but if the new process cannot bind it would first silence the old one. Raises Refused, Failed; the old
+    process has noticed nothing then.
     """
     argv = [binary, "-D", "-f", str(config), "-p", str(pidfile)]
     if handover_socket is not None:
         argv += ["-x", str(handover_socket)]
-    if previous_pid is not None:
-        argv += ["-sf", str(previous_pid)]
     since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
     # A tick is long enough for two starts; whoever runs now is not the new one.
-    lost = pidfile.exists() and running(pidfile) is None
-    known = {previous_pid, *(everything(pidfile.parent).get(pidfile, []) if lost else [])}
+    previous = running(pidfile)
+    lost = previous is None and pidfile.exists()
+    known = {previous, *(everything(pidfile.parent).get(pidfile, []) if lost else [])}
     code, words = _spawn(argv, timeout, namespace)
     if code != 0:
         raise _complain(words)
     pid = running(pidfile, namespace)
-    if pid is None or pid == previous_pid:
+    if pid is None or pid == previous:
         pid = _youngest(pidfile, since, known)
     if pid is None:
         raise Failed(f"haproxy ended right after its start. {words}")

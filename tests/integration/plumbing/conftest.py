@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage for the plumbing's tests: a tag, addresses and a directory of this test runner's own, swept before and after."""
+"""A stage for the plumbing's tests: a tag, addresses and a directory of the test's own, swept afterwards."""
 
 import http.client
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from support.slots import Slot, slot
 
 from ottava.agent import links, namespaces, processes, teardown
 from ottava.wire.desired import Bridge, Interface
@@ -57,26 +57,29 @@ class Amphora:
 
 @dataclass(frozen=True)
 class Stage:
-    tag: str
-    number: int
+    slot: Slot
     run: Path
+
+    @property
+    def tag(self) -> str:
+        return self.slot.tag
 
     def bridge(self, number: int = 1) -> Bridge:
         """All bridges of the stage have the same networks."""
         return Bridge(f"{self.tag}-b{number:08x}", (f"{self.v4(1)}/24", f"{self.v6(1)}/96"))
 
     def v4(self, last: int) -> str:
-        return f"198.18.{32 + self.number}.{last}"
+        return self.slot.address(last)
 
     def v6(self, last: int) -> str:
-        return f"fd00:0:0:77:32:{self.number:x}:0:{last:x}"
+        return self.slot.address6(last)
 
     def amphora(self, name: str, last: int = 5, bridge: Bridge | None = None) -> Amphora:
         """An amphora with two addresses ending in `last`; nothing is made yet."""
         seed = sum(name.encode()) % 256
         interface = Interface(
             name="net0",
-            mac=f"02:00:00:{seed:02x}:{self.number:02x}:{last:02x}",
+            mac=f"02:00:00:{seed:02x}:{self.slot.number:02x}:{last:02x}",
             bridge=bridge or self.bridge(),
             addresses=(f"{self.v4(last)}/24", f"{self.v6(last)}/96"),
             gateways=(self.v4(1), self.v6(1)),
@@ -124,14 +127,13 @@ def ip(*arguments: str) -> str:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """The stage of this runner of tests."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    found = Stage(tag=f"tp{number}", number=number, run=tmp_path / "run")
-    found.run.mkdir()
-    teardown.sweep(found.tag, found.run)
-    yield found
-    teardown.sweep(found.tag, found.run)
+def stage() -> Iterator[Stage]:
+    """The stage of this test."""
+    with slot() as mine:
+        found = Stage(mine, mine.folder / "run")
+        found.run.mkdir()
+        yield found
+        teardown.sweep(found.tag, found.run)
 
 
 @pytest.fixture(name="ask")

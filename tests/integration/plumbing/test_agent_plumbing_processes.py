@@ -18,6 +18,12 @@ def _start(amphora, **more) -> int:
     return processes.start_haproxy(amphora.namespace, "haproxy", amphora.config, amphora.pidfile, timeout=20, **more)
 
 
+def _take_over(amphora, pid) -> int:
+    new = _start(amphora, handover_socket=amphora.socket)
+    os.kill(pid, signal.SIGUSR1)
+    return new
+
+
 def _ready(pidfd: int, seconds: float) -> bool:
     return bool(select.select([pidfd], [], [], seconds)[0])
 
@@ -83,7 +89,7 @@ def test_a_new_process_takes_over_without_a_failed_request(stage, ask):
         for number in range(5):
             stage.write(amphora, f"new{number}")
             gone = processes.wait_exit(pid)
-            pid = _start(amphora, previous_pid=pid, handover_socket=amphora.socket)
+            pid = _take_over(amphora, pid)
             assert _ready(gone, 10), "the old process stays"
             os.close(gone)
     finally:
@@ -109,7 +115,7 @@ def test_a_refused_configuration_leaves_the_old_process_serving(stage, ask, text
     with pytest.raises(processes.Refused, match="ALERT"):
         processes.check_haproxy("haproxy", amphora.config)
     with pytest.raises(processes.Refused, match="ALERT"):
-        _start(amphora, previous_pid=pid, handover_socket=amphora.socket)
+        _start(amphora, handover_socket=amphora.socket)
     assert processes.running(amphora.pidfile, amphora.namespace) == pid
     assert ask(stage.v4(5)) == "one"
 
@@ -124,10 +130,10 @@ def test_a_taken_port_is_no_fault_of_the_configuration(stage, ask):
         amphora.config.write_text(amphora.config.read_text() + "  bind 0.0.0.0:81\n")
         processes.check_haproxy("haproxy", amphora.config)
         with pytest.raises(processes.Failed, match="81"):
-            _start(amphora, previous_pid=pid, handover_socket=amphora.socket)
+            _start(amphora, handover_socket=amphora.socket)
         assert processes.running(amphora.pidfile, amphora.namespace) == pid
         assert ask(stage.v4(5)) == "one"
-    assert _start(amphora, previous_pid=pid, handover_socket=amphora.socket) != pid
+    assert _take_over(amphora, pid) != pid
     assert ask(stage.v4(5)) == "one"
 
 
@@ -148,7 +154,7 @@ def test_the_pid_is_found_when_the_pid_file_cannot_be_kept(stage, ask):
     first = _start(amphora)
     stage.write(amphora, "second")
     gone = processes.wait_exit(first)
-    second = _start(amphora, previous_pid=first, handover_socket=amphora.socket)
+    second = _take_over(amphora, first)
     assert second != first
     assert _ready(gone, 10)
     os.close(gone)
