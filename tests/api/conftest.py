@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole API in this process: real SQLite file, real address book, no controller."""
+"""The whole API in this process: real databases of each kind, real address book, no controller.
 
-from collections.abc import Callable
+Every test here runs on each kind of database, unless its module defines `database_kind` anew.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import falcon.testing
 import msgspec
 import pytest
 from sqlalchemy import Engine, text
+from support import databases
 
 from ottava import options
 from ottava.api.app import create_app
@@ -44,12 +49,12 @@ class Wakeups:
 class Api:
     """A client of an API of its own; paths are below /v2/lbaas when they do not begin with a slash."""
 
-    def __init__(self, folder: Path, config: str = "", **api: object) -> None:
+    def __init__(self, folder: Path, config: str = "", url: str = "", **api: object) -> None:
         overrides: dict[tuple[str, str], object] = {("DEFAULT", "state_dir"): str(folder)}
         overrides |= {("api", name): value for name, value in api.items()}
         (folder / "ottava.conf").write_text(config)
         self.conf = options.load([str(folder / "ottava.conf")], overrides=overrides)
-        self.engine: Engine = database.create_engine(f"sqlite:///{folder}/ottava.sqlite")
+        self.engine: Engine = database.create_engine(url or f"sqlite:///{folder}/ottava.sqlite")
         database.upgrade(self.engine)
         self.book = Addresses(self.engine)
         self.network = LocalNetwork(NETWORKS, self.book)
@@ -122,16 +127,33 @@ def authorization(user: str, password: str | None = None) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password or 'secret of ' + user}".encode()).decode()
 
 
+@pytest.fixture(scope="module", params=databases.KINDS)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    return str(request.param)
+
+
+@contextmanager
+def served(kind: str, folder: Path, **options: Any) -> Iterator[Api]:
+    """An API on a new database of a kind."""
+    with databases.empty(kind, folder) as url:
+        api = Api(folder, url=url, **options)
+        yield api
+        api.engine.dispose()
+
+
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
+def api(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API without authentication, shared by the tests of a module."""
-    return Api(tmp_path_factory.mktemp("api"))
+    with served(database_kind, tmp_path_factory.mktemp("api")) as api:
+        yield api
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Callable[..., Api]:
+def fresh(database_kind: str, tmp_path: Path) -> Iterator[Callable[..., Api]]:
     """Makes an API of the test's own with options: `fresh(immutable_while_pending=True)`."""
-    return lambda **options: Api(tmp_path, **options)
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(served(database_kind, tmp_path, **options))
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +170,8 @@ def user_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory, user_file: Path) -> Api:
+def secure(database_kind: str, tmp_path_factory: pytest.TempPathFactory, user_file: Path) -> Iterator[Api]:
     """An API with http_basic, shared by the tests of a module."""
-    folder = tmp_path_factory.mktemp("secure")
-    return Api(folder, auth_strategy="http_basic", http_basic_auth_user_file=str(user_file))
+    options = {"auth_strategy": "http_basic", "http_basic_auth_user_file": str(user_file)}
+    with served(database_kind, tmp_path_factory.mktemp("secure"), **options) as api:
+        yield api

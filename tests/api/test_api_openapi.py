@@ -5,9 +5,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from ottava.api.openapi import document
 from ottava.model.attribute import attributes
 from ottava.model.graph import RESOURCES
+
+
+@pytest.fixture(scope="module")
+def database_kind() -> str:
+    """One is enough: it describes, it does not store."""
+    return "sqlite"
 
 
 def references(value: Any) -> Iterator[str]:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What writes leave in the database for the controller: statuses, generations, wake-ups; and the strict mode."""
 
+from pathlib import Path
 from typing import Any
 
 from ottava.model.graph import LoadBalancerGraph
 from ottava.store import engine as database
 from ottava.store import graphs, work
+
+from .conftest import Api
 
 
 def states(graph: LoadBalancerGraph) -> dict[str, str]:
@@ -183,8 +186,8 @@ def test_healthcheck(fresh: Any) -> None:
     assert api("POST", "/healthcheck").status_code == 405
 
 
-def test_a_database_that_does_not_answer_is_a_503_without_its_words(fresh: Any, tmp_path: Any) -> None:
-    api = fresh()
+def test_a_database_that_does_not_answer_is_a_503_without_its_words(tmp_path: Path) -> None:
+    api = Api(tmp_path)
     lb = api.make("loadbalancers")["id"]
     api.engine.dispose()
     for path in tmp_path.glob("ottava.sqlite*"):
