@@ -91,6 +91,8 @@ class Kind(msgspec.Struct, frozen=True):
     word      in sentences to people ("Load Balancer")
     argument  the name the contract's fault strings give the request body
     parent    the attribute that names the parent (None for load balancers)
+    key       the attribute that stands in the URL
+    links     the key of the links of a list, where it is not the plural's
     nested    resources that may stand inside this one in a single-call create: key -> kind name
     """
 
@@ -100,6 +102,8 @@ class Kind(msgspec.Struct, frozen=True):
     argument: str
     parent: str | None = None
     policy: str = ""
+    key: str = "id"
+    links: str = ""
     relations: tuple[Relation, ...] = ()
     nested: Mapping[str, str] = {}
 

@@ -37,6 +37,13 @@ class LoadBalancer(Resource, kw_only=True):
         str | None, Attribute(scalars.IDENTIFIER, "The port that holds the virtual IP; an existing one may be given.")
     ] = None
     provider: Annotated[str, Attribute(scalars.string(64), "Who carries it out.")] = "ottava"
+    flavor_id: Annotated[
+        str | None, Attribute(scalars.IDENTIFIER, "How it is carried out: a flavor on offer.", since="v2.6")
+    ] = None
+    availability_zone: Annotated[
+        str | None,
+        Attribute(scalars.TEXT_255, "Where it is carried out: the name of an availability zone.", since="v2.14"),
+    ] = None
     topology: Annotated[
         str,
         Attribute(

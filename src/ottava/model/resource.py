@@ -20,15 +20,19 @@ ADMIN_STATE_UP = Attribute(
 )
 
 
-class Resource(msgspec.Struct, kw_only=True):
-    """The base of every resource. Times are UTC, ISO 8601 with microseconds; "" never occurs as an id.
+class Declared(msgspec.Struct, kw_only=True):
+    """Whatever has a kind and declared attributes."""
+
+    kind: ClassVar[Kind]
+
+
+class Resource(Declared, kw_only=True):
+    """The base of every resource of a project. Times are UTC, ISO 8601 with microseconds; "" never occurs as an id.
 
     generation  that of its load balancer when it last changed: at or below the load balancer's
                 observed generation, the change is applied
     fault       why its provisioning status is ERROR, in words, None when it is not
     """
-
-    kind: ClassVar[Kind]
 
     id: Annotated[str, ID]
     project_id: Annotated[str, Attribute(scalars.PROJECT, "The project it belongs to.", create=Create.IGNORED)]

@@ -2,6 +2,8 @@
 """Hosts: who runs an agent, and when it was last heard of."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, select, update
@@ -16,17 +18,27 @@ _COLUMNS = (tables.host.c.name, tables.host.c.url, tables.host.c.last_seen, tabl
 _SEEN = (
     update(tables.host)
     .where(tables.host.c.name == bindparam("of_name"))
-    .values(url=bindparam("url"), facts=bindparam("facts"), last_seen=clock())
+    .values(url=bindparam("url"), address=bindparam("address"), facts=bindparam("facts"), last_seen=clock())
 )
 
 
 def seen(conn: Connection, name: str, url: str, facts: Mapping[str, object] | Facts) -> None:
     """Write down that a host was heard of just now."""
     plain = msgspec.to_builtins(facts)
-    if conn.execute(_SEEN, {"of_name": name, "url": url, "facts": plain}).rowcount != 1:
+    values = {"of_name": name, "url": url, "address": _address(url), "facts": plain}
+    if conn.execute(_SEEN, values).rowcount != 1:
         row = {"name": name, "url": url, "facts": plain, "last_seen": 0.0, "started": 0.0, "sequence": 0}
         insert_missing(conn, tables.host, row)
-        conn.execute(_SEEN, {"of_name": name, "url": url, "facts": plain})
+        conn.execute(_SEEN, values)
+
+
+def _address(url: str) -> str | None:
+    """The IP address in a URL; None where a name stands."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
 
 
 def reprieve(conn: Connection) -> None:

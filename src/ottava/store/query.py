@@ -14,15 +14,15 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, cast,
 
 from ottava.model import errors
 from ottava.model.attribute import Relation, attributes
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared
 from ottava.store import tables
 from ottava.store.columns import MARIADB, text
 from ottava.store.resources import build
-from ottava.store.tables import TABLES, stored, table_of
+from ottava.store.tables import TABLES, source_of, stored
 
-R = TypeVar("R", bound=Resource)
+R = TypeVar("R", bound=Declared)
 Found = tuple[R, dict[str, Any]]
-"""A resource and its relations: {"listeners": [ids], "healthmonitor_id": id or None}."""
+"""What was found and its relations: {"listeners": [ids], "healthmonitor_id": id or None}."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +68,8 @@ def page(conn: Connection, cls: type[R], query: Query, scope: Mapping[str, str])
 
     Raises BadQuery (what: filter, sort_key or marker; value).
     """
+    if _asks_for_tags(query) and "tags" not in attributes(cls):
+        raise errors.BadQuery(what="filter", value="tags")
     values: dict[str, Any] = {f"s_{name}": value for name, value in scope.items()}
     for name, value in query.filters:
         values[f"f_{name}"] = _filter_value(cls, name, value)
@@ -95,13 +97,17 @@ def page(conn: Connection, cls: type[R], query: Query, scope: Mapping[str, str])
     return found
 
 
+def _asks_for_tags(query: Query) -> bool:
+    return any(getattr(query, field) for field in _TAG_FIELDS)
+
+
 def show(conn: Connection, cls: type[R], id: str) -> Found[R] | None:
     """One resource with its relations, or None."""
     rows = conn.execute(_show(conn.dialect.name, cls), {"id": id}).all()
     return _read(cls, rows)[0] if rows else None
 
 
-def _filter_value(cls: type[Resource], name: str, value: object) -> object:
+def _filter_value(cls: type[Declared], name: str, value: object) -> object:
     attribute = attributes(cls).get(name)
     if attribute is None or not (attribute.filterable and attribute.stored):
         raise errors.BadQuery(what="filter", value=name)
@@ -113,22 +119,24 @@ def _filter_value(cls: type[Resource], name: str, value: object) -> object:
     return value
 
 
-def _order(cls: type[Resource], sort: Sequence[tuple[str, bool]]) -> tuple[tuple[str, bool], ...]:
+def _order(cls: type[Declared], sort: Sequence[tuple[str, bool]]) -> tuple[tuple[str, bool], ...]:
     keys: dict[str, bool] = {}
-    for name, descending in (*sort, ("created_at", False), ("id", False)):
+    key = cls.kind.key
+    last = [(name, False) for name in ("created_at", key) if name in attributes(cls)]
+    for name, descending in (*sort, *last):
         attribute = attributes(cls).get(name)
         if attribute is None or not (attribute.filterable and attribute.stored):
             raise errors.BadQuery(what="sort_key", value=name)
         keys.setdefault(name, descending)
-        if name == "id":  # unique: what would follow decides nothing
+        if name == key:  # unique: what would follow decides nothing
             break
     return tuple(keys.items())
 
 
-def _after_marker(conn: Connection, cls: type[Resource], marker: str, shape: _Shape, values: dict[str, Any]) -> _Shape:
-    table = table_of(cls)
+def _after_marker(conn: Connection, cls: type[Declared], marker: str, shape: _Shape, values: dict[str, Any]) -> _Shape:
+    table = source_of(cls)
     keys = [name for name, _ in shape.sort]
-    wanted = [table.c.id == marker, *(table.c[name] == values[f"s_{name}"] for name in shape.scope)]
+    wanted = [table.c[cls.kind.key] == marker, *(table.c[name] == values[f"s_{name}"] for name in shape.scope)]
     row = conn.execute(select(*(table.c[name] for name in keys)).where(*wanted)).one_or_none()
     if row is None:
         raise errors.BadQuery(what="marker", value=marker)
@@ -138,10 +146,11 @@ def _after_marker(conn: Connection, cls: type[Resource], marker: str, shape: _Sh
 
 def _read(cls: type[R], rows: Sequence[Any]) -> list[Found[R]]:
     width = len(stored(cls))
+    tagged = "tags" in attributes(cls)
     own, gathered = _relations(cls)
     found = []
     for row in rows:
-        tags, *arrays = row[width:]
+        tags, *arrays = row[width:] if tagged else (None, *row[width:])
         resource = build(cls, row, tuple(sorted(_DECODE(tags))) if tags not in _EMPTY else ())
         relations: dict[str, Any] = {name: [getattr(resource, key)] for name, key in own}
         for (name, many), array in zip(gathered, arrays, strict=True):
@@ -165,7 +174,7 @@ def _ids(gathered: str | None) -> list[str]:
 
 
 @functools.cache
-def _relations(cls: type[Resource]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, bool], ...]]:
+def _relations(cls: type[Declared]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, bool], ...]]:
     """Those that are in a column of our own, as (name, column), and those to gather, as (name, many)."""
     each = cls.kind.relations
     own = tuple((relation.name, relation.key) for relation in each if not relation.reverse)
@@ -173,14 +182,14 @@ def _relations(cls: type[Resource]) -> tuple[tuple[tuple[str, str], ...], tuple[
 
 
 @functools.cache
-def _show(dialect: str, cls: type[Resource]) -> Select[Any]:
-    table = table_of(cls)
-    return _with_relations(dialect, cls, select(table).where(table.c.id == bindparam("id")).subquery("p"))
+def _show(dialect: str, cls: type[Declared]) -> Select[Any]:
+    table = source_of(cls)
+    return _with_relations(dialect, cls, select(table).where(table.c[cls.kind.key] == bindparam("id")).subquery("p"))
 
 
 @functools.lru_cache(maxsize=1024)
-def _page(dialect: str, cls: type[Resource], shape: _Shape) -> Select[Any]:
-    table = table_of(cls)
+def _page(dialect: str, cls: type[Declared], shape: _Shape) -> Select[Any]:
+    table = source_of(cls)
     statement = select(table).where(*_conditions(table, shape))
     order = [(name, descending != shape.reverse) for name, descending in shape.sort]
     statement = statement.order_by(*(_ordered(dialect, table.c[name], descending) for name, descending in order))
@@ -193,9 +202,14 @@ def _page(dialect: str, cls: type[Resource], shape: _Shape) -> Select[Any]:
 
 def _ordered(dialect: str, column: ColumnElement[Any], descending: bool) -> ColumnElement[Any]:
     ordered = column.desc() if descending else column.asc()
-    if dialect == "postgresql" and getattr(column, "nullable", False):
+    if dialect == "postgresql" and _nullable(column):
         return ordered.nulls_last() if descending else ordered.nulls_first()
     return ordered
+
+
+def _nullable(column: ColumnElement[Any]) -> bool:
+    """Whether null may stand there; what is no column of a table may always be null."""
+    return bool(getattr(column, "nullable", True))
 
 
 def _conditions(table: Any, shape: _Shape) -> list[ColumnElement[bool]]:
@@ -227,7 +241,7 @@ def _beyond(table: Any, shape: _Shape) -> ColumnElement[bool]:
         equal.append(column.is_(None) if null else column == value)
     (name, descending), null = shape.sort[0], (shape.marker or (True,))[0]
     first = table.c[name]
-    if first.nullable or null:
+    if _nullable(first) or null:
         return or_(*cases)
     value = bindparam(f"m_{name}", type_=first.type)
     # Implied by the cases, and what lets an index be used.
@@ -238,12 +252,14 @@ def _past(column: Any, value: Any, null: bool, descending: bool) -> ColumnElemen
     if null:
         return false() if descending else column.is_not(None)
     if descending:
-        return or_(column < value, column.is_(None)) if column.nullable else column < value
+        return or_(column < value, column.is_(None)) if _nullable(column) else column < value
     return column > value  # type: ignore[no-any-return]
 
 
-def _with_relations(dialect: str, cls: type[Resource], page: Any) -> Select[Any]:
-    extras = [_gather(dialect, page, tables.tag.c.tag, tables.tag.c.resource_id == page.c.id)]
+def _with_relations(dialect: str, cls: type[Declared], page: Any) -> Select[Any]:
+    extras = []
+    if "tags" in attributes(cls):
+        extras.append(_gather(dialect, page, tables.tag.c.tag, tables.tag.c.resource_id == page.c.id))
     for relation in cls.kind.relations:
         if relation.reverse:
             target = TABLES[relation.target]
@@ -253,7 +269,7 @@ def _with_relations(dialect: str, cls: type[Resource], page: Any) -> Select[Any]
     return select(*(page.c[name] for name in stored(cls)), *extras)
 
 
-def _related(cls: type[Resource], relation: Relation, target: Any, page: Any) -> ColumnElement[bool]:
+def _related(cls: type[Declared], relation: Relation, target: Any, page: Any) -> ColumnElement[bool]:
     direct: ColumnElement[bool] = target.c[relation.key] == page.c.id
     if (cls.kind.name, relation.name) != ("pool", "listeners"):
         return direct

@@ -11,12 +11,13 @@ from sqlalchemy import insert as insert_into
 
 from ottava.model.graph import RESOURCES
 from ottava.model.load_balancer import LoadBalancer
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared, Resource
 from ottava.store import tables
 from ottava.store.engine import clock
 from ottava.store.tables import CROSS_REFERENCES, TABLES, stored, table_of
 
 R = TypeVar("R", bound=Resource)
+D = TypeVar("D", bound=Declared)
 
 
 def insert_many(conn: Connection, resources: Iterable[Resource]) -> None:
@@ -76,7 +77,7 @@ def _insert_tags(conn: Connection, resources: Sequence[Resource]) -> None:
         conn.execute(insert_into(tables.tag), rows)
 
 
-def build(cls: type[R], row: Iterable[Any], tags: tuple[str, ...] = ()) -> R:
+def build(cls: type[D], row: Iterable[Any], tags: tuple[str, ...] = ()) -> D:
     """The resource whose stored columns begin `row`."""
     values: dict[str, Any] = dict(zip(stored(cls), row, strict=False))
     if tags:

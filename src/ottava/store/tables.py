@@ -8,14 +8,32 @@ joins. What must be unique inside a tree is checked under the lock of the load b
 import functools
 import types
 import typing
+from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, MetaData, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    FromClause,
+    Index,
+    MetaData,
+    Subquery,
+    Table,
+    cast,
+    false,
+    null,
+    select,
+)
 
+from ottava.model.amphora import AmphoraInFull
 from ottava.model.attribute import attributes
+from ottava.model.catalogue import CATALOGUES, PROFILES, Entry, Flavor
 from ottava.model.graph import RESOURCES
 from ottava.model.quota import Quota
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared, Resource
 from ottava.store.columns import Json, sql_type, string, text
 from ottava.wire.heartbeat import ListenerReport, PoolReport
 
@@ -29,8 +47,8 @@ metadata = MetaData(
 
 
 @functools.cache
-def stored(cls: type[Resource]) -> tuple[str, ...]:
-    """The names of the attributes that have a column in the resource's own table, in order."""
+def stored(cls: type[Declared]) -> tuple[str, ...]:
+    """The names of the attributes that have a column of their own, in order."""
     return tuple(name for name, attribute in attributes(cls).items() if attribute.stored)
 
 
@@ -42,21 +60,24 @@ def _parent_table(cls: type[Resource]) -> str | None:
     return cls.kind.parent.removesuffix("_id") if cls.kind.parent else None
 
 
-def _table(cls: type[Resource]) -> Table:
+def _columns(cls: type[Declared], edges: Mapping[str, str]) -> list[Column[object]]:
+    """The columns of what is declared; edges: the tables that columns point to."""
     hints = typing.get_type_hints(cls)
-    columns: list[Column[object]] = []
-    for name in stored(cls):
-        edge = [ForeignKey(f"{_parent_table(cls)}.id")] if name == cls.kind.parent else []
-        columns.append(
-            Column(
-                name,
-                sql_type(attributes(cls)[name].scalar.sql, hints[name]),
-                *edge,
-                primary_key=name == "id",
-                nullable=_nullable(hints[name]),
-            )
+    return [
+        Column(
+            name,
+            sql_type(attributes(cls)[name].scalar.sql, hints[name]),
+            *([ForeignKey(f"{edges[name]}.id")] if name in edges else []),
+            primary_key=name == cls.kind.key,
+            nullable=_nullable(hints[name]),
         )
-    table = Table(cls.kind.name, metadata, *columns)
+        for name in stored(cls)
+    ]
+
+
+def _table(cls: type[Resource]) -> Table:
+    parent = _parent_table(cls)
+    table = Table(cls.kind.name, metadata, *_columns(cls, {f"{parent}_id": parent} if parent else {}))
     for leading in _sought_by(cls):
         Index(None, *(table.c[name] for name in (*leading, "created_at", "id")))
     for name in CROSS_REFERENCES.get(cls.kind.name, ()):
@@ -75,6 +96,20 @@ CROSS_REFERENCES = {"listener": ("default_pool_id",), "l7policy": ("redirect_poo
 
 TABLES: dict[str, Table] = {name: _table(cls) for name, cls in RESOURCES.items()}
 """The table of each resource by the name of its kind, parents before children."""
+
+
+def _catalogue(cls: type[Entry]) -> Table:
+    edges = {name: each.kind.name for name, each in PROFILES.items()}
+    table = Table(cls.kind.name, metadata, *_columns(cls, edges))
+    for name in edges.keys() & table.c.keys():
+        Index(None, table.c[name])
+    if cls is Flavor:
+        Index(None, table.c.name, unique=True)
+    return table
+
+
+CATALOGUE_TABLES: dict[str, Table] = {name: _catalogue(cls) for name, cls in CATALOGUES.items()}
+"""The table of each kind of entry by its name, profiles before what points to them."""
 
 
 def table_of(cls: type[Resource]) -> Table:
@@ -119,12 +154,14 @@ amphora = Table(
     Column("status", string(16), nullable=False),
     Column("created_at", string(26), nullable=False),
 )
+Index(None, amphora.c.created_at, amphora.c.id)
 
 host = Table(
     "host",
     metadata,
     Column("name", string(255), primary_key=True),
     Column("url", string(255), nullable=False),
+    Column("address", string(64)),
     Column("last_seen", Double, nullable=False),
     Column("facts", Json(dict[str, object]), nullable=False),
     Column("started", Double, nullable=False),
@@ -178,3 +215,32 @@ quota = Table(
     Column("project_id", string(36), primary_key=True),
     *(Column(field.name, BigInteger) for field in msgspec.structs.fields(Quota) if field.name != "project_id"),
 )
+
+
+def _amphora_in_full() -> Subquery:
+    """Amphorae with what their hosts and load balancers say of them; null for all that Ottava's have not."""
+    balancer = TABLES["loadbalancer"]
+    known = {
+        **dict(amphora.c.items()),
+        "project_id": balancer.c.project_id,
+        "lb_network_ip": host.c.address,
+        "ha_ip": balancer.c.vip_address,
+        "ha_port_id": balancer.c.vip_port_id,
+        "cert_busy": false(),
+    }
+    hints = typing.get_type_hints(AmphoraInFull)
+    columns = []
+    for name in stored(AmphoraInFull):
+        kind = sql_type(attributes(AmphoraInFull)[name].scalar.sql, hints[name])
+        columns.append(known.get(name, cast(null(), kind)).label(name))
+    sources = amphora.outerjoin(balancer, balancer.c.id == amphora.c.loadbalancer_id)
+    sources = sources.outerjoin(host, host.c.name == amphora.c.host)
+    return select(*columns).select_from(sources).subquery("amphora_in_full")
+
+
+_SOURCES: dict[str, FromClause] = {**TABLES, **CATALOGUE_TABLES, "amphora": _amphora_in_full()}
+
+
+def source_of(cls: type[Declared]) -> FromClause:
+    """Where rows of what is declared are read: its table, or what can be read like one."""
+    return _SOURCES[cls.kind.name]
