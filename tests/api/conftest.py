@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from support import databases
 
 from ottava import options
-from ottava.api.app import create_app
+from ottava.api.app import create_app, make_site
 from ottava.cloud.network.local import LocalNetwork
 from ottava.model.graph import LoadBalancerGraph
 from ottava.store import engine as database
@@ -60,6 +60,7 @@ class Api:
         self.network = LocalNetwork(NETWORKS, self.book)
         self.wakeup = Wakeups()
         self.app: Any = create_app(self.conf, self.engine, self.network, self.wakeup)
+        self.site = make_site(self.conf, self.engine, self.network, self.wakeup)
         self.client = falcon.testing.TestClient(self.app)
         subnets = self.network.networks()[0].subnets
         self.network_id = self.network.networks()[0].id

@@ -78,7 +78,7 @@ def _insert(path: Path, after: str, text: str) -> None:
 
 def _run(copy: Path, script: str, folder: Path) -> None:
     values = {"api": str(ROOT / "tests" / "api"), "folder": str(folder)}
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    environment = {**os.environ, "PYTHONPATH": f"{copy}:{ROOT / 'tests'}"}
     done = subprocess.run(
         [sys.executable, "-c", script.format(**values)], env=environment, capture_output=True, text=True, check=False
     )

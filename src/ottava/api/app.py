@@ -37,10 +37,9 @@ from ottava.store import statistics
 
 def routes(site: Site) -> dict[str, object]:
     """Every path, as paths.normal() leaves it, and what handles it."""
-    return {
+    table: dict[str, object] = {
         "/": Versions(site),
         "/healthcheck": Healthcheck(site),
-        "/openapi.json": openapi.Document(),
         "/v2": Version(site),
         "/v2/octavia": Version(site),
         **_resource(site, "/v2/loadbalancers", LoadBalancer, LoadBalancers, OneLoadBalancer),
@@ -68,6 +67,8 @@ def routes(site: Site) -> dict[str, object]:
         "/v2/networks": Networks(site),
         "/v2/subnets": Subnets(site),
     }
+    table["/openapi.json"] = openapi.Document(table)
+    return table
 
 
 def _resource(
@@ -81,14 +82,19 @@ def _resource(
     return {path: collection(site, cls), f"{path}/{{{cls.kind.policy}_id}}": item(site, cls)}
 
 
+def make_site(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Site:
+    """What the handlers need, by the options. Raises registry.BadProviders."""
+    providers = registry.Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver)
+    return Site(settings(conf), engine, network, wakeup, Authorizer(conf), providers)
+
+
 def create_app(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Wsgi:
     """The application.
 
     Raises http_basic.BadUserFile when the file of users cannot be used, registry.BadProviders.
     """
-    chosen = settings(conf)
-    providers = registry.Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver)
-    site = Site(chosen, engine, network, wakeup, Authorizer(conf), providers)
+    site = make_site(conf, engine, network, wakeup)
+    chosen = site.settings
     app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[AcceptsJson()])
     errors.install(app)
     for path, handler in routes(site).items():

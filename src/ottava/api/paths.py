@@ -10,6 +10,8 @@ from ottava.api.context import Environ, Wsgi
 ASKED = "ottava.asked_path"
 MOUNT = "load-balancer"
 """The prefix under which clouds mount the service."""
+_BESIDE = ("", "octavia", "networks", "subnets")
+"""What stands beside the segment lbaas, not below it."""
 
 
 def normal(path: str) -> str:
@@ -29,6 +31,17 @@ def normal(path: str) -> str:
             below[-1] = below[-1].removesuffix(".json")
         parts = ["v2", *below]
     return "/" + "/".join(parts)
+
+
+def canonical(path: str) -> str:
+    """The spelling of a normal path that clients are told.
+
+    >>> canonical("/v2/pools")
+    '/v2/lbaas/pools'
+    """
+    version, _, below = path.removeprefix("/").partition("/")
+    alone = version != "v2" or below.partition("/")[0] in _BESIDE
+    return path if alone else f"/v2/lbaas/{below}"
 
 
 def normalised(app: Wsgi) -> Wsgi:

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operations are that no declaration describes, by method and route."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ottava.api.openapi.schemas import IDENTIFIER, TEXT, Json, array, closed, ref, whole
+from ottava.api.quotas import LISTED
+from ottava.model import status
+from ottava.model.attribute import Attribute
+from ottava.wire.heartbeat import Counters
+
+NUMBER: Json = {"type": "integer"}
+ANYTHING: Json = {"type": "object"}
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation.
+
+    answer   schema of the body of a good answer, None where there is none
+    body     schema of the request's body
+    query    parameters in the query string, by their names among the components
+    filters  attributes that the list may be filtered by
+    refuses  status codes beyond those that every operation may have
+    public   needs no authentication
+    media    of the good answer
+    """
+
+    summary: str
+    status: int = 200
+    answer: Json | None = None
+    body: Json | None = None
+    body_required: bool = True
+    query: tuple[str, ...] = ()
+    filters: Mapping[str, Attribute] = {}
+    refuses: tuple[int, ...] = ()
+    public: bool = False
+    media: str = "application/json"
+
+
+LIST = ("fields", "limit", "marker", "page_reverse", "sort", "sort_key", "sort_dir")
+TAGS = ("tags", "tags-any", "not-tags", "not-tags-any")
+BODY = (413, 415)
+
+_STATE: Json = {
+    "id": IDENTIFIER,
+    "name": TEXT,
+    "operating_status": {"enum": list(status.OPERATING)},
+    "provisioning_status": {"enum": list(status.PROVISIONING)},
+}
+_POOL_STATE = whole({
+    **_STATE,
+    "health_monitor": {"anyOf": [whole({**_STATE, "type": TEXT}), {"type": "null"}]},
+    "members": array(whole({**_STATE, "address": TEXT, "protocol_port": NUMBER})),
+})  # fmt: skip
+_LISTENER_STATE = whole({**_STATE, "pools": array(_POOL_STATE)})
+_STATUSES = whole({"statuses": whole({"loadbalancer": whole({**_STATE, "listeners": array(_LISTENER_STATE)})})})
+_STATS = whole({"stats": whole(dict.fromkeys(Counters.__struct_fields__, NUMBER))})
+_NAMED = array(closed({"name": TEXT, "description": TEXT}))
+_VERSION = whole({
+    "id": TEXT, "status": {"enum": ["CURRENT", "SUPPORTED"]}, "updated": TEXT,
+    "links": array(whole({"rel": {"const": "self"}, "href": TEXT})),
+})  # fmt: skip
+_QUOTA = whole({"quota": ref("quota")})
+_SHOW_STATUS = Operation(summary="Show the status tree", answer=_STATUSES, refuses=(404,))
+_SHOW_VERSION = Operation(summary="Show the newest version", answer=whole({"version": _VERSION}), public=True)
+_HEALTH = Operation(
+    summary="Whether this API can answer, where the operator has enabled it", answer=TEXT, refuses=(404,), public=True,
+    media="text/plain",
+)  # fmt: skip
+_NETWORK = closed({
+    "id": IDENTIFIER, "name": TEXT, "status": TEXT, "admin_state_up": {"type": "boolean"}, "subnets": array(IDENTIFIER),
+})  # fmt: skip
+_SUBNET = closed({
+    "id": IDENTIFIER, "name": TEXT, "network_id": IDENTIFIER, "cidr": TEXT, "ip_version": {"enum": [4, 6]},
+    "gateway_ip": {"type": ["string", "null"]}, "enable_dhcp": {"type": "boolean"},
+})  # fmt: skip
+
+OPERATIONS: dict[str, Operation] = {
+    "GET /": Operation(summary="List the versions", answer=whole({"versions": array(_VERSION)}), public=True),
+    "GET /v2": _SHOW_VERSION,
+    "GET /v2/octavia": _SHOW_VERSION,
+    "GET /openapi.json": Operation(summary="Show this document", answer=ANYTHING),
+    "GET /healthcheck": _HEALTH,
+    "HEAD /healthcheck": msgspec.structs.replace(_HEALTH, answer=None),
+    "GET /v2/loadbalancers/{loadbalancer_id}/status": _SHOW_STATUS,
+    "GET /v2/loadbalancers/{loadbalancer_id}/statuses": _SHOW_STATUS,
+    "GET /v2/loadbalancers/{loadbalancer_id}/stats": Operation(
+        summary="Show what went through a load balancer", answer=_STATS, refuses=(404,)
+    ),
+    "PUT /v2/loadbalancers/{loadbalancer_id}/failover": Operation(
+        summary="Replace the amphorae", status=202, body=closed({}), body_required=False, refuses=(404, 409, *BODY)
+    ),
+    "GET /v2/listeners/{listener_id}/stats": Operation(
+        summary="Show what went through a listener", answer=_STATS, refuses=(404,)
+    ),
+    "PUT /v2/pools/{pool_id}/members": Operation(
+        summary="Replace the members: create, update and delete until they are as the body says",
+        status=202,
+        body=whole({"members": array(ref("memberCreate"))}),
+        query=("additive_only",),
+        refuses=(404, 409, 501, *BODY),
+    ),
+    "GET /v2/quotas": Operation(
+        summary="List the quotas of projects",
+        answer=closed({"quotas": array(ref("quota")), "quotas_links": array(ref("Link"))}, ("quotas",)),
+        query=LIST,
+        filters=LISTED,
+    ),
+    "GET /v2/quotas/{project_id}": Operation(
+        summary="Show the quota of a project", answer=_QUOTA, query=("fields",), refuses=(404,)
+    ),
+    "PUT /v2/quotas/{project_id}": Operation(
+        summary="Set the quota of a project",
+        status=202,
+        answer=_QUOTA,
+        body=whole({"quota": ref("quotaUpdate")}),
+        refuses=(404, *BODY),
+    ),
+    "DELETE /v2/quotas/{project_id}": Operation(
+        summary="Reset the quota of a project to the defaults", status=202, refuses=(404,)
+    ),
+    "GET /v2/quotas/{project_id}/default": Operation(
+        summary="Show the quota of a project for which none is set", answer=_QUOTA, query=("fields",), refuses=(404,)
+    ),
+    "GET /v2/providers": Operation(
+        summary="List the providers", answer=whole({"providers": _NAMED}), query=("fields",)
+    ),
+    "GET /v2/providers/{provider}/flavor_capabilities": Operation(
+        summary="List what a flavor may say", answer=whole({"flavor_capabilities": _NAMED}), query=("fields",)
+    ),
+    "GET /v2/providers/{provider}/availability_zone_capabilities": Operation(
+        summary="List what an availability zone may say",
+        answer=whole({"availability_zone_capabilities": _NAMED}),
+        query=("fields",),
+    ),
+    "GET /v2/networks": Operation(summary="List the networks", answer=whole({"networks": array(_NETWORK)})),
+    "GET /v2/subnets": Operation(summary="List the subnets", answer=whole({"subnets": array(_SUBNET)})),
+}
