@@ -34,6 +34,7 @@ _API = [
         choices=[
             ("noauth", "Everybody is the administrator; on loopback only."),
             ("http_basic", "Users, bcrypt hashes, projects and roles come from http_basic_auth_user_file."),
+            ("keystone", "Tokens of Keystone, judged as group keystone_authtoken says."),
         ],
         help="Who may do what.",
     ),

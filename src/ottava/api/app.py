@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API as one WSGI application: the middleware stack, and the whole table of routes."""
-
-from collections.abc import Callable
+"""The API as one WSGI application, and the whole table of its routes; stack.py has the middleware."""
 
 import falcon
 from oslo_config import cfg
 from sqlalchemy import Engine
 
-from ottava.api import errors, openapi, paths
+from ottava.api import errors, openapi, stack
 from ottava.api.authorize import Authorizer
-from ottava.api.context import Wsgi, noauth, request_id
+from ottava.api.context import Wsgi
 from ottava.api.health import Healthcheck
-from ottava.api.http_basic import HttpBasic
 from ottava.api.load_balancers import Failover, LoadBalancers, OneLoadBalancer, Status
 from ottava.api.members import Members
 from ottava.api.networks import Networks, Subnets
@@ -19,7 +16,7 @@ from ottava.api.pools import Pools
 from ottava.api.providers import Capabilities, Providers
 from ottava.api.quotas import Defaults, OneQuota, Quotas
 from ottava.api.resource import Collection, Item
-from ottava.api.settings import Settings, settings
+from ottava.api.settings import settings
 from ottava.api.site import Site, Wakeup
 from ottava.api.stats import Stats
 from ottava.api.versions import Version, Versions
@@ -99,17 +96,7 @@ def create_app(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wa
     errors.install(app)
     for path, handler in routes(site).items():
         app.add_route(path, handler)
-    stack: Wsgi = app  # type: ignore[assignment]
-    for layer in reversed((request_id, paths.normalised, paths.limited(chosen.largest_body), authentication(chosen))):
-        stack = layer(stack)
-    return stack
-
-
-def authentication(chosen: Settings) -> Callable[[Wsgi], Wsgi]:
-    """The middleware that finds out who asks and says so in the headers that context.context() reads."""
-    if chosen.auth_strategy == "http_basic":
-        return lambda app: HttpBasic(app, chosen.user_file)
-    return noauth
+    return stack.wrapped(app, conf, chosen)  # type: ignore[arg-type]
 
 
 class AcceptsJson:

@@ -12,17 +12,32 @@ Environ = MutableMapping[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 REQUEST_ID = "ottava.request_id"
-IDENTITY = ("HTTP_X_USER_ID", "HTTP_X_PROJECT_ID", "HTTP_X_ROLES", "HTTP_X_SYSTEM_SCOPE", "HTTP_X_DOMAIN_ID")
+_WHO = (
+    *("USER_ID", "USER_NAME", "USER_DOMAIN_ID", "USER_DOMAIN_NAME"),
+    *("PROJECT_ID", "PROJECT_NAME", "PROJECT_DOMAIN_ID", "PROJECT_DOMAIN_NAME"),
+    *("DOMAIN_ID", "DOMAIN_NAME", "ROLES", "IDENTITY_STATUS"),
+)
+IDENTITY = (
+    *(f"HTTP_X_{name}" for name in _WHO),
+    *(f"HTTP_X_SERVICE_{name}" for name in _WHO),
+    *("HTTP_OPENSTACK_SYSTEM_SCOPE", "HTTP_X_SERVICE_CATALOG", "HTTP_X_IS_ADMIN_PROJECT"),
+    *("HTTP_X_ROLE", "HTTP_X_USER", "HTTP_X_TENANT", "HTTP_X_TENANT_ID", "HTTP_X_TENANT_NAME"),
+)
 """Headers that only an authentication middleware may set."""
 LOCAL_PROJECT = "local"
 """The project of those who name none, where nobody is asked who they are."""
 PROJECT = re.compile(r"[\x21-\x7e]{1,36}\Z")
 
 
+class Unusable(Exception):
+    """Nobody can be authenticated by the configuration; the message says why, for people."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """Who asks.
 
-    is_admin  True only where everybody is the administrator (noauth)
+    project_id    empty where a token is not for a project
+    is_admin      True only where everybody is the administrator (noauth)
     """
 
     user_id: str
@@ -35,13 +50,13 @@ class Context(msgspec.Struct, frozen=True):
 
 def context(environ: Environ) -> Context:
     """Who asks, from the environment that authentication has filled."""
-    roles = str(environ.get("HTTP_X_ROLES", ""))
+    roles = str(environ.get("HTTP_X_ROLES") or "")
     return Context(
-        user_id=environ.get("HTTP_X_USER_ID", ""),
-        project_id=environ.get("HTTP_X_PROJECT_ID", ""),
+        user_id=environ.get("HTTP_X_USER_ID") or "",
+        project_id=environ.get("HTTP_X_PROJECT_ID") or "",
         roles=tuple(role for role in map(str.strip, roles.lower().split(",")) if role),
         is_admin=environ.get("ottava.is_admin", False),
-        system_scope=environ.get("HTTP_X_SYSTEM_SCOPE") or None,
+        system_scope=environ.get("HTTP_OPENSTACK_SYSTEM_SCOPE") or None,
         domain_id=environ.get("HTTP_X_DOMAIN_ID") or None,
     )
 

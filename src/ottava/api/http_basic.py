@@ -21,7 +21,7 @@ from typing import Any
 import bcrypt
 import msgspec
 
-from ottava.api.context import IDENTITY, PROJECT, Environ, Wsgi
+from ottava.api.context import IDENTITY, PROJECT, Environ, Unusable, Wsgi
 from ottava.api.errors import fault
 
 LOG = logging.getLogger(__name__)
@@ -38,11 +38,9 @@ UNAUTHORIZED = msgspec.json.encode(
         }
     }
 )
-PUBLIC = frozenset(("", "/", "/healthcheck", "/openapi.json"))
-"""Paths, as normalised, that need no authentication."""
 
 
-class BadUserFile(Exception):
+class BadUserFile(Unusable):
     """The file of users cannot be used; the message says why."""
 
 
@@ -101,20 +99,19 @@ class HttpBasic:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         for name in IDENTITY:
             environ.pop(name, None)
-        if environ.get("PATH_INFO", "") not in PUBLIC:
-            try:
-                user = self._authenticate(environ.get("HTTP_AUTHORIZATION", ""))
-            except BadUserFile as error:
-                LOG.error("Nobody can be authenticated: %s", error)
-                start_response("503 Service Unavailable", [("content-type", "application/json")])
-                return [fault(503, "Users cannot be authenticated at the moment.")]
-            if user is None:
-                headers = [("content-type", "application/json"), ("www-authenticate", 'Basic realm="ottava"')]
-                start_response("401 Unauthorized", headers)
-                return [UNAUTHORIZED]
-            environ["HTTP_X_USER_ID"] = user.name
-            environ["HTTP_X_PROJECT_ID"] = user.project_id
-            environ["HTTP_X_ROLES"] = user.roles
+        try:
+            user = self._authenticate(environ.get("HTTP_AUTHORIZATION", ""))
+        except BadUserFile as error:
+            LOG.error("Nobody can be authenticated: %s", error)
+            start_response("503 Service Unavailable", [("content-type", "application/json")])
+            return [fault(503, "Users cannot be authenticated at the moment.")]
+        if user is None:
+            headers = [("content-type", "application/json"), ("www-authenticate", 'Basic realm="ottava"')]
+            start_response("401 Unauthorized", headers)
+            return [UNAUTHORIZED]
+        environ["HTTP_X_USER_ID"] = environ["HTTP_X_USER_NAME"] = user.name
+        environ["HTTP_X_PROJECT_ID"] = user.project_id
+        environ["HTTP_X_ROLES"] = user.roles
         return self._app(environ, start_response)
 
     def _look(self) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ from granian.http import HTTP1Settings
 from oslo_config import cfg
 
 from ottava.api import app as api_app
-from ottava.api import http_basic
+from ottava.api import stack
+from ottava.api.context import Unusable
 from ottava.cmd import database, service, settings, supervisor
 from ottava.cmd.mistakes import UserMistake
 from ottava.provider.registry import BadProviders, Providers
@@ -72,16 +73,15 @@ def _check(conf: cfg.ConfigOpts) -> None:
     if conf.api.auth_strategy == "noauth" and not (settings.is_loopback(host) or conf.api.noauth_anywhere):
         raise UserMistake(
             f"auth_strategy noauth makes everybody the administrator, so it binds to loopback only, not to {host}; "
-            "choose auth_strategy http_basic, or say noauth_anywhere = true in [api] if you mean it"
+            "choose auth_strategy keystone or http_basic, or say noauth_anywhere = true in [api] if you mean it"
         )
     settings.check_networks(conf)
     try:
         Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver)
     except BadProviders as error:
         raise UserMistake(str(error)) from error
-    if conf.api.auth_strategy == "http_basic":
-        try:
-            http_basic.read_users(conf.api.http_basic_auth_user_file)
-        except http_basic.BadUserFile as error:
-            raise UserMistake(str(error)) from error
+    try:
+        stack.check(conf)
+    except Unusable as error:
+        raise UserMistake(str(error)) from error
     service.check_port(host, port)
