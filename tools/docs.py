@@ -121,7 +121,7 @@ def _schema(schema: dict[str, object]) -> Iterator[str]:
             yield "one of " + " ".join(f"`{each}`" for each in value)  # type: ignore[attr-defined]
         elif key == "properties":
             yield "with " + " ".join(f"`{each}`" for each in value)  # type: ignore[attr-defined]
-        elif key == "additionalProperties":
+        elif key in ("additionalProperties", "required"):
             continue
         elif key == "anyOf":
             yield " or ".join(next(_schema(dict(each))) for each in value)  # type: ignore[attr-defined]

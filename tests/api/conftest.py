@@ -15,9 +15,11 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 from support import databases
+from support.conformance import Conformance
 
 from ottava import options
-from ottava.api.app import create_app, make_site
+from ottava.api import openapi
+from ottava.api.app import create_app, make_site, routes
 from ottava.cloud.network.local import LocalNetwork
 from ottava.model.graph import LoadBalancerGraph
 from ottava.store import engine as database
@@ -47,7 +49,12 @@ class Wakeups:
 
 
 class Api:
-    """A client of an API of its own; paths are below /v2/lbaas when they do not begin with a slash."""
+    """A client of an API of its own; paths are below /v2/lbaas when they do not begin with a slash.
+
+    Every answer must be as the OpenAPI document says.
+    """
+
+    described: Conformance | None = None
 
     def __init__(self, folder: Path, config: str = "", url: str = "", **api: object) -> None:
         overrides: dict[tuple[str, str], object] = {("DEFAULT", "state_dir"): str(folder)}
@@ -61,6 +68,7 @@ class Api:
         self.wakeup = Wakeups()
         self.app: Any = create_app(self.conf, self.engine, self.network, self.wakeup)
         self.site = make_site(self.conf, self.engine, self.network, self.wakeup)
+        Api.described = Api.described or Conformance(openapi.document(routes(self.site)))
         self.client = falcon.testing.TestClient(self.app)
         subnets = self.network.networks()[0].subnets
         self.network_id = self.network.networks()[0].id
@@ -79,7 +87,10 @@ class Api:
             more["body"] = body if isinstance(body, bytes) else msgspec.json.encode(body)
         path, _, query = path.partition("?")
         at = path if path.startswith("/") else f"/v2/lbaas/{path}"
-        return self.client.simulate_request(method, at, headers=headers, query_string=query or None, **more)
+        result = self.client.simulate_request(method, at, headers=headers, query_string=query or None, **more)
+        assert Api.described
+        Api.described.check(method, at, result.status_code, result.headers, result.content)
+        return result
 
     def make(self, collection: str, user: str | None = None, /, **values: object) -> dict[str, Any]:
         """Create one object and return it."""

@@ -8,6 +8,7 @@ import msgspec
 from ottava.model import scalars
 from ottava.model.attribute import Attribute, Create, Kind, Null, Relation, Scalar, attributes
 from ottava.model.resource import ADMIN_STATE_UP, DESCRIPTION, NAME, Child
+from ottava.model.scalars import or_null
 
 PROTOCOLS = ("TCP", "HTTP")
 ALGORITHMS = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP")
@@ -55,7 +56,11 @@ SESSION_PERSISTENCE = Scalar(
     {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: dict(each.scalar.schema) for name, each in attributes(SessionPersistence).items()},
+        "required": ["type"],
+        "properties": {
+            name: dict(each.scalar.schema) if each.create is Create.REQUIRED else or_null(each.scalar.schema)
+            for name, each in attributes(SessionPersistence).items()
+        },
     },
     str,
 )

@@ -8,7 +8,7 @@ reasons raised are the contract's words; api/errors.py sets them in a sentence.
 import ipaddress
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from ottava.model.attribute import Scalar
@@ -204,6 +204,15 @@ def one_of_numbers(sql: str, *values: float) -> Scalar:
         raise ValueError(f"Value should be one of: {', '.join(map(str, values))}")
 
     return Scalar(read, sql, {"type": "number", "enum": list(values)}, read)
+
+
+def or_null(schema: Mapping[str, object]) -> dict[str, object]:
+    """The JSON Schema of the same, or null."""
+    kind, choices = schema.get("type"), schema.get("enum")
+    if not isinstance(kind, str):
+        return {"anyOf": [dict(schema), {"type": "null"}]}
+    found = {**schema, "type": [kind, "null"]}
+    return {**found, "enum": [*choices, None]} if isinstance(choices, list) else found
 
 
 def list_of(item: Scalar, unique: bool = False) -> Scalar:

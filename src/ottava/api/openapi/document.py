@@ -209,7 +209,8 @@ def _described(method: str, path: str, operation: Operation, links: Json) -> Jso
     if links:
         good["links"] = links
     if operation.answer is not None:
-        good["content"] = {operation.media: {"schema": operation.answer}}
+        bodies = {"application/json": operation.answer, **operation.others}
+        good["content"] = {media: {"schema": schema} for media, schema in bodies.items()}
     refuses = (*(code for code in USUAL if not operation.public or code in (406, 500, 503)), *operation.refuses)
     found: Json = {
         "summary": operation.summary,
@@ -231,6 +232,8 @@ def _described(method: str, path: str, operation: Operation, links: Json) -> Jso
         found["requestBody"] = {"required": operation.body_required, "content": content}
     if operation.public:
         found["security"] = []
+    if operation.others:  # it says so in the same forms that it can answer no
+        found["responses"]["503"] = {**good, "description": "It cannot."}  # type: ignore[index]
     return found
 
 

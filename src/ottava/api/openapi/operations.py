@@ -24,7 +24,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     filters  attributes that the list may be filtered by
     refuses  status codes beyond those that every operation may have
     public   needs no authentication
-    media    of the good answer
+    others   schemas of the good answer in other media than JSON, which the client may ask for
     """
 
     summary: str
@@ -36,7 +36,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     filters: Mapping[str, Attribute] = {}
     refuses: tuple[int, ...] = ()
     public: bool = False
-    media: str = "application/json"
+    others: Mapping[str, Json] = {}
 
 
 LIST = ("fields", "limit", "marker", "page_reverse", "sort", "sort_key", "sort_dir")
@@ -64,11 +64,14 @@ _VERSION = whole({
 })  # fmt: skip
 _QUOTA = whole({"quota": ref("quota")})
 _SHOW_STATUS = Operation(summary="Show the status tree", answer=_STATUSES, refuses=(404,))
-_SHOW_VERSION = Operation(summary="Show the newest version", answer=whole({"version": _VERSION}), public=True)
+_SHOW_VERSION = Operation(summary="Show the newest version", answer=whole({"version": _VERSION}))
 _HEALTH = Operation(
-    summary="Whether this API can answer, where the operator has enabled it", answer=TEXT, refuses=(404,), public=True,
-    media="text/plain",
-)  # fmt: skip
+    summary="Whether this API can answer, where the operator has enabled it",
+    answer=whole({"detailed": {"type": "boolean"}, "reasons": array(TEXT)}),
+    others={"text/plain": TEXT},
+    refuses=(404,),
+    public=True,
+)
 _NETWORK = closed({
     "id": IDENTIFIER, "name": TEXT, "status": TEXT, "admin_state_up": {"type": "boolean"}, "subnets": array(IDENTIFIER),
 })  # fmt: skip
@@ -83,7 +86,7 @@ OPERATIONS: dict[str, Operation] = {
     "GET /v2/octavia": _SHOW_VERSION,
     "GET /openapi.json": Operation(summary="Show this document", answer=ANYTHING),
     "GET /healthcheck": _HEALTH,
-    "HEAD /healthcheck": msgspec.structs.replace(_HEALTH, answer=None),
+    "HEAD /healthcheck": msgspec.structs.replace(_HEALTH, answer=None, others={}),
     "GET /v2/loadbalancers/{loadbalancer_id}/status": _SHOW_STATUS,
     "GET /v2/loadbalancers/{loadbalancer_id}/statuses": _SHOW_STATUS,
     "GET /v2/loadbalancers/{loadbalancer_id}/stats": Operation(

@@ -12,6 +12,7 @@ from ottava.model.attribute import Attribute, Null, Relation, attributes, defaul
 from ottava.model.graph import RESOURCES
 from ottava.model.quota import ALIASES, Quota
 from ottava.model.resource import Resource
+from ottava.model.scalars import or_null
 
 Json = dict[str, object]
 
@@ -85,18 +86,8 @@ def _may_be_null(attribute: Attribute) -> bool:
 
 
 def _described(attribute: Attribute, nullable: bool) -> Json:
-    schema = nulled(attribute.scalar.schema) if nullable else dict(attribute.scalar.schema)
+    schema = or_null(attribute.scalar.schema) if nullable else dict(attribute.scalar.schema)
     return {**schema, "description": f"{attribute.about} Since {attribute.since}."}
-
-
-def nulled(schema: Mapping[str, object]) -> Json:
-    """The same, or null."""
-    kind = schema.get("type")
-    if not isinstance(kind, str):
-        return {"anyOf": [dict(schema), {"type": "null"}]}
-    choices = schema.get("enum")
-    found = {**schema, "type": [kind, "null"]}
-    return {**found, "enum": [*choices, None]} if isinstance(choices, list) else found
 
 
 def _taken(cls: type[Resource], form: forms.Form) -> Json:
@@ -122,7 +113,7 @@ def _nested(form: forms.Form) -> Json:
     found: Json = {}
     for key, target in form.nested.items():
         if target and key == RESOURCES[target].kind.plural:
-            found[key] = nulled(array(ref(f"{target}Inside")))
+            found[key] = or_null(array(ref(f"{target}Inside")))
         elif target:
             choices = [ref(f"{target}Inside"), {"type": "null"}]
             found[key] = {"anyOf": choices if key == target else [ref("PoolReference"), *choices]}
