@@ -67,6 +67,11 @@ _API = [
     ),
     cfg.StrOpt("default_provider_driver", default="ottava", help="Provider of a load balancer that names none."),
     cfg.BoolOpt(
+        "noop",
+        default=False,
+        help="Every provider, by whatever name, is noop_driver: for tests of clients (ottava up --noop).",
+    ),
+    cfg.BoolOpt(
         "immutable_while_pending",
         default=False,
         help="Refuse changes (409) while an earlier one is being applied, as Octavia does.",
@@ -136,6 +141,18 @@ _HEALTH = [
     ),
 ]
 
+_NETWORK = [
+    cfg.StrOpt(
+        "driver",
+        default="local",
+        choices=[
+            ("local", "The networks of group local_network, on the hosts themselves."),
+            ("noop", "Every network, subnet and port is taken to exist, and nothing is done: for tests of clients."),
+        ],
+        help="Where networks and ports come from.",
+    ),
+]
+
 _LOCAL_NETWORK = [
     cfg.MultiStrOpt(
         "network",
@@ -153,6 +170,7 @@ _GROUPS: Mapping[str, Sequence[cfg.Opt]] = {
     "controller": _CONTROLLER,
     "agent": _AGENT,
     "health": _HEALTH,
+    "network": _NETWORK,
     "local_network": _LOCAL_NETWORK,
 }
 

@@ -5,6 +5,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from ottava.cloud.network.base import AddressBook, NetworkService
 from ottava.cloud.network.local import LocalNetwork
 from ottava.cloud.network.memory import MemoryAddresses
+from ottava.cloud.network.noop import NoopNetwork
 from ottava.model import errors
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.load_balancer import LoadBalancer
@@ -302,3 +304,45 @@ def test_no_address_is_ever_held_twice(script):
             assert (last not in range(2, 7)) if verb == "ask" else len(held) == 5
         assert len(set(held.values())) == len(held)
         assert set(held.values()) <= {f"198.18.1.{number}" for number in range(2, 7)}
+
+
+class TestNothing:
+    """What of the contract holds where nothing is done."""
+
+    network = NoopNetwork()
+
+    def test_asked_again_for_one_load_balancer_it_is_the_same_port(self):
+        owner, subnet = ident(), ident()
+        first = create(self.network, owner, subnet_id=subnet)
+        assert create(self.network, owner, subnet_id=subnet) == first
+        assert create(self.network, subnet_id=subnet).port_id != first.port_id
+
+    def test_what_is_unknown_is_taken_as_it_is(self):
+        network_id, subnet_id, port_id = ident(), ident(), ident()
+        assert self.network.subnet_exists(subnet_id)
+        vip = create(self.network, network_id=network_id, subnet_id=subnet_id, port_id=port_id)
+        assert (vip.network_id, vip.subnet_id, vip.port_id) == (network_id, subnet_id, port_id)
+        assert (
+            create(self.network, subnet_id=subnet_id).network_id == create(self.network, subnet_id=subnet_id).network_id
+        )
+
+    def test_an_address_is_in_a_range_for_benchmarks_or_the_one_asked_for(self):
+        found = {create(self.network, subnet_id=ident()).address for _ in range(50)}
+        assert all(ip_address(each) in ip_network("198.18.0.0/15") for each in found)
+        assert create(self.network, port_id=ident(), address="FD00:0:0:77:0::00AB").address == "fd00:0:0:77::ab"
+
+    def test_its_one_network_is_found_by_name_and_known(self):
+        lan = net(self.network, "lan")
+        for subnet in lan.subnets:
+            vip = create(self.network, subnet_id=subnet.id)
+            assert vip.network_id == lan.id
+            assert ip_address(vip.address) in ip_network(subnet.cidr)
+        assert create(self.network, network_id=lan.id).subnet_id == lan.subnets[0].id
+
+    def test_something_must_be_asked_for_and_nothing_can_be_attached(self):
+        with pytest.raises(errors.Invalid):
+            create(self.network)
+        vip = create(self.network, subnet_id=ident())
+        self.network.release_port(vip.port_id, ident())
+        with pytest.raises(errors.Unavailable):
+            self.network.ports(graph(ident(), vip))

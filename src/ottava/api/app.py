@@ -81,7 +81,8 @@ def _resource(
 
 def make_site(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Site:
     """What the handlers need, by the options. Raises registry.BadProviders."""
-    providers = registry.Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver)
+    known = registry.IDLE if conf.api.noop else registry.KNOWN
+    providers = registry.Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver, known)
     return Site(settings(conf), engine, network, wakeup, Authorizer(conf), providers)
 
 

@@ -15,7 +15,7 @@ from ottava.api.context import Context, context
 from ottava.api.populated import Populated
 from ottava.api.resource import Collection, Handler, Item, check_subnets, find
 from ottava.crash import crash_point
-from ottava.model import errors, scalars
+from ottava.model import errors, scalars, status
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.resource import Resource
@@ -41,6 +41,9 @@ class LoadBalancers(Collection):
         check_subnets(self.site.network, (member.subnet_id for member in graph.members.values()))
         for thing in graph.objects():
             provider.check(thing, graph)
+        if not provider.carries_out:
+            for thing in graph.objects():
+                thing.provisioning_status = status.ACTIVE
         self._carry_out(graph)
         self.answer(resp, render.tree(graph), 201)
 
@@ -103,12 +106,20 @@ class LoadBalancers(Collection):
             return  # by an attempt before this one, whose commit was not confirmed
         wanted = Counter(thing.kind.policy for thing in graph.objects())
         tree.reserve(self.site, conn, graph.load_balancer.project_id, wanted)
-        resources.insert_many(conn, graph.objects())
+        done = not self.site.providers.carries_out(graph.load_balancer.provider)
+        resources.insert_many(conn, graph.objects(), done)
+        if done:
+            amphorae.replace_all(conn, graph.load_balancer.id)
         crash_point("api:before-commit")
 
 
 class OneLoadBalancer(Item):
     """Show, update and delete a load balancer."""
+
+    def deleted(self, thing: Resource) -> None:
+        assert isinstance(thing, LoadBalancer)
+        if not self.site.providers.carries_out(thing.provider):
+            self.site.network.release_port(thing.vip_port_id or "", thing.id)
 
     def check_delete(self, req: falcon.Request, graph: LoadBalancerGraph, thing: Resource) -> None:
         cascade = scalars.truth(dict(query_string.pairs(req.query_string)).get("cascade", ""))

@@ -225,7 +225,11 @@ class Item(Handler):
             tree.carry_out(self.site, conn, graph, [tree.Change(DELETE, current)])
 
         tree.writing(self.site, resources.tree_of(thing), self.needed, job)
+        self.deleted(thing)
         resp.status = 204
+
+    def deleted(self, thing: Resource) -> None:
+        """What is left to do once the deletion is written."""
 
     def check_delete(self, req: falcon.Request, graph: LoadBalancerGraph, thing: Resource) -> None:
         """Raises what forbids the deletion."""

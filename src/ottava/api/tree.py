@@ -19,8 +19,8 @@ from ottava.model.l7 import L7Policy
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.resource import Resource
 from ottava.rules import mutability, positions
-from ottava.rules.mutability import CREATE, DELETE, UPDATE
-from ottava.store import graphs, quotas, resources, work
+from ottava.rules.mutability import CREATE, DELETE, FAILOVER, UPDATE
+from ottava.store import amphorae, graphs, quotas, resources, work
 from ottava.store.engine import retrying, timestamp
 
 T = TypeVar("T")
@@ -76,6 +76,8 @@ def carry_out(
 ) -> None:
     """Write checked changes: quota (403), state (409), provider (501), objects, statuses, generation.
 
+    With a provider that carries nothing out they are so at once.
+
     Raises QuotaMet, ProjectBusy, Immutable, InvalidState, ProviderNotEnabled, Unsupported.
     """
     changes = [each for each in changes if not _done(graph, each)]
@@ -84,13 +86,12 @@ def carry_out(
     reserve(site, conn, graph.load_balancer.project_id, _net(changes))
     for change in changes:
         mutability.check(graph, change.thing, change.verb, site.settings.immutable_while_pending)
+    provider = graph.load_balancer.provider
     for change in changes:
         if change.verb in (CREATE, UPDATE):
-            site.providers.get(graph.load_balancer.provider).check(change.thing, graph)
-    generation = work.touch(conn, graph.load_balancer.id)
-    marks = {
-        (kind, id): mark for change in changes for kind, id, mark in mutability.mark(graph, change.thing, change.verb)
-    }
+            site.providers.get(provider).check(change.thing, graph)
+    done = not site.providers.carries_out(provider)
+    generation = work.touch(conn, graph.load_balancer.id, done)
     created = [msgspec.structs.replace(each.thing, generation=generation) for each in changes if each.verb == CREATE]
     if created:
         resources.insert_many(conn, created)
@@ -99,7 +100,13 @@ def carry_out(
             resources.change(conn, type(change.thing), change.thing.id, _difference(change.old, change.thing))
     for cls, id, values in adjustments:
         resources.change(conn, cls, id, values)
-    graphs.set_provisioning(conn, [(*key, mark) for key, mark in marks.items()], generation)
+    marks = {
+        (kind, id): mark for change in changes for kind, id, mark in mutability.mark(graph, change.thing, change.verb)
+    }
+    write = graphs.conclude if done else graphs.set_provisioning
+    write(conn, [(*key, mark) for key, mark in marks.items()], generation)
+    if done and any(each.verb == FAILOVER for each in changes):
+        amphorae.replace_all(conn, graph.load_balancer.id)
 
 
 def _done(graph: LoadBalancerGraph, change: Change) -> bool:

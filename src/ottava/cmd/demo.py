@@ -21,8 +21,7 @@ from oslo_config import cfg
 from sqlalchemy import Engine
 
 from ottava.agent import links, namespaces, processes
-from ottava.cloud.network.base import Network, Subnet
-from ottava.cloud.network.local import LocalNetwork
+from ottava.cloud.network.base import Network, NetworkService, Subnet
 from ottava.cmd import settings
 from ottava.cmd.mistakes import UserMistake
 from ottava.store.addresses import Addresses
@@ -70,7 +69,7 @@ def show(conf: cfg.ConfigOpts, engine: Engine) -> None:
     print(_next(url, page, balancer["id"]), flush=True)
 
 
-def _place(network: LocalNetwork) -> Place:
+def _place(network: NetworkService) -> Place:
     """The first subnet of the first network; IPv4 if it has that."""
     first = network.networks()[0]
     return Place(first, min(first.subnets, key=lambda subnet: ip_network(subnet.cidr).version))

@@ -43,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
     found["up"].add_argument(
         "--demo", action="store_true", default=False, help="and a load balancer over two small web servers"
     )
+    found["up"].add_argument(
+        "--noop",
+        action="store_true",
+        default=False,
+        help="the API alone, for tests of clients: no root, no traffic, and every object is ACTIVE at once",
+    )
+    found["up"].add_argument("--port", type=int, metavar="N", help="port of the API (9876)")
     found["down"].add_argument(
         "--purge", action="store_true", default=False, help="and delete the state: the database and the certificates"
     )

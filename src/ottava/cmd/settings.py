@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 from oslo_config import cfg
 
 from ottava import options
-from ottava.cloud.network.base import AddressBook
+from ottava.cloud.network.base import AddressBook, NetworkService
 from ottava.cloud.network.local import LocalNetwork
+from ottava.cloud.network.noop import NoopNetwork
 from ottava.cmd.mistakes import UserMistake
 
 
 def configuration(arguments: argparse.Namespace) -> cfg.ConfigOpts:
     """The configuration that the words on the command line ask for. Raises UserMistake."""
-    overrides: dict[tuple[str, str], object] = {}
+    overrides: dict[tuple[str, str], object] = dict(getattr(arguments, "options", {}))
     for name in ("state_dir", "run_dir"):
         if hasattr(arguments, name):
             overrides["DEFAULT", name] = os.path.abspath(getattr(arguments, name))
@@ -45,8 +46,10 @@ def make_private(*paths: str | Path) -> None:
             raise UserMistake(f"cannot make the directory {path}: {error.strerror}") from error
 
 
-def network(conf: cfg.ConfigOpts, book: AddressBook) -> LocalNetwork:
+def network(conf: cfg.ConfigOpts, book: AddressBook) -> NetworkService:
     """The networks that the options name. Raises UserMistake for those that make no sense."""
+    if conf.network.driver == "noop":
+        return NoopNetwork()
     try:
         return LocalNetwork(conf.local_network.network, book, conf.agent.tag)
     except ValueError as error:

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ottava up`: the four processes on one machine, kept running until interrupted. The proxies outlive them."""
+"""`ottava up`: the four processes on one machine, kept running until interrupted. The proxies outlive them.
+
+With --noop it is the API alone, unprivileged, over a provider and a network that do nothing.
+"""
 
 import argparse
 import gc
 import importlib
 import logging
+import os
 import sys
+import tempfile
 import time
 from functools import partial
 
@@ -23,6 +28,7 @@ from ottava.store import hosts
 
 LOG = logging.getLogger(__name__)
 
+NOOP: dict[tuple[str, str], object] = {("api", "noop"): True, ("network", "driver"): "noop"}
 ROLES = ("health", "api", "agent", "controller")
 PATIENCE = 60.0
 """Seconds after which a start is given up."""
@@ -33,7 +39,21 @@ LOOK_AGAIN = 0.02
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, start, say that it is ready, stay."""
-    settings.need_root("to make network namespaces and links")
+    arguments.options = {("api", "bind_port"): arguments.port} if hasattr(arguments, "port") else {}
+    if not arguments.noop:
+        settings.need_root("to make network namespaces and links")
+        return _run(arguments, ROLES)
+    if arguments.demo:
+        raise UserMistake("--noop serves nothing that --demo could show")
+    arguments.options |= NOOP
+    arguments.config_file = getattr(arguments, "config_file", [os.devnull])  # not that of a real Ottava on this machine
+    with tempfile.TemporaryDirectory(prefix="ottava-") as folder:
+        arguments.state_dir = getattr(arguments, "state_dir", folder)
+        arguments.run_dir = getattr(arguments, "run_dir", os.path.join(arguments.state_dir, "run"))
+        return _run(arguments, ("api",))
+
+
+def _run(arguments: argparse.Namespace, roles: tuple[str, ...]) -> int:
     conf = settings.configuration(arguments)
     logs.setup(conf, "up")
     settings.make_private(conf.state_dir, conf.run_dir)
@@ -46,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
         settings.check_networks(conf)
         with database.opened(conf, upgrade=True):
             pass
-        jobs = {role: partial(main.execute, _as(arguments, role)) for role in ROLES}
-        for role in ROLES:
+        jobs = {role: partial(main.execute, _as(arguments, role)) for role in roles}
+        for role in roles:
             importlib.import_module(f"ottava.cmd.{role}")
         gc.freeze()
         status = Supervisor(jobs, partial(_herald, arguments, conf, time.time()), FALSE_STARTS, processes.let_go).run()
-        LOG.info("ended; the proxies stay and serve (ottava down removes them)")
+        LOG.info("ended" if arguments.noop else "ended; the proxies stay and serve (ottava down removes them)")
     return status
 
 
@@ -84,7 +104,8 @@ def _herald(arguments: argparse.Namespace, conf: cfg.ConfigOpts, began: float) -
 def _await_ready(conf: cfg.ConfigOpts, engine: Engine, began: float) -> None:
     """Return when the API answers and the agent of this host has been heard of. Raises UserMistake."""
     deadline = time.monotonic() + PATIENCE
-    while not (_heard_of(engine, settings.host_name(conf), began) and _answers(api_url(conf))):
+    alone = conf.api.noop  # there is no agent
+    while not ((alone or _heard_of(engine, settings.host_name(conf), began)) and _answers(api_url(conf))):
         if time.monotonic() > deadline:
             raise UserMistake(f"not ready after {PATIENCE:.0f} seconds; the log above may say why")
         time.sleep(LOOK_AGAIN)

@@ -17,6 +17,9 @@ KNOWN: Mapping[str, Callable[[str], Provider]] = {
 }
 """What can be enabled; octavia, amphora and amphorav2 are names that existing clients use."""
 
+IDLE: Mapping[str, Callable[[str], Provider]] = dict.fromkeys(KNOWN, Noop)
+"""The same names where nothing is to be carried out."""
+
 
 class BadProviders(Exception):
     """The providers cannot be used as they are configured; the message says why, for people."""
@@ -44,3 +47,8 @@ class Providers:
         if name not in self._providers:
             raise errors.ProviderNotEnabled(provider=name)
         return self._providers[name]
+
+    def carries_out(self, name: str) -> bool:
+        """Whether somebody carries out what that provider is asked for; so it is for one that is not enabled any more."""
+        provider = self._providers.get(name)
+        return provider is None or provider.carries_out

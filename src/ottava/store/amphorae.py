@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Amphorae on the books: which load balancer is served where."""
 
+import uuid
 from collections.abc import Collection
 
 import msgspec
@@ -30,6 +31,13 @@ def forget(conn: Connection, id: str) -> None:
     conn.execute(delete(tables.report).where(tables.report.c.amphora_id == id))
     statistics.fold(conn, id)
     conn.execute(delete(tables.amphora).where(tables.amphora.c.id == id))
+
+
+def replace_all(conn: Connection, loadbalancer_id: str) -> None:
+    """Put a new amphora on the books in place of those of a load balancer that nobody carries out."""
+    for each in of(conn, loadbalancer_id):
+        forget(conn, each.id)
+    place(conn, Amphora(id=str(uuid.uuid4()), loadbalancer_id=loadbalancer_id, host=""))
 
 
 def set_status(conn: Connection, ids: Collection[str], status: str) -> None:

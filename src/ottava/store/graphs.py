@@ -2,7 +2,7 @@
 """Whole load balancers: loaded, and brought forward when a generation of their wish is fulfilled."""
 
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, Update, bindparam, case, delete, literal, select, union_all, update
@@ -111,6 +111,27 @@ def settle(conn: Connection, loadbalancer_id: str, generation: int) -> None:
         (gone if state == status.PENDING_DELETE else active).setdefault(kind, []).append(id)
     for kind, ids in active.items():
         conn.execute(_activate(kind), {"ids": ids})
+    _remove(conn, gone)
+
+
+def conclude(conn: Connection, changes: Iterable[Change], generation: int) -> None:
+    """What `settle` does, for changes that nobody has to carry out: nothing becomes pending, and what is to be deleted
+    is gone, a load balancer with everything kept about it."""
+    gone: dict[str, list[str]] = {}
+    active: list[Change] = []
+    for kind, id, state in changes:
+        if state == status.PENDING_DELETE:
+            gone.setdefault(kind, []).append(id)
+        else:
+            active.append((kind, id, status.ACTIVE))
+    for id in gone.get(LoadBalancer.kind.name, ()):
+        return forget(conn, id)
+    set_provisioning(conn, active, generation)
+    return _remove(conn, gone)
+
+
+def _remove(conn: Connection, gone: Mapping[str, Sequence[str]]) -> None:
+    """Remove objects by kind; the policies that stay are numbered from 1 again."""
     listeners = _listeners_of(conn, gone.get("l7policy", ()))
     for kind, cls in RESOURCES.items():
         if cls is not LoadBalancer:

@@ -20,10 +20,10 @@ R = TypeVar("R", bound=Resource)
 D = TypeVar("D", bound=Declared)
 
 
-def insert_many(conn: Connection, resources: Iterable[Resource]) -> None:
+def insert_many(conn: Connection, resources: Iterable[Resource], done: bool = False) -> None:
     """Write new resources, in whatever order they come.
 
-    A new load balancer is due at once, at its own generation (at least 1).
+    A new load balancer is at its own generation (at least 1), and due at once, unless that wish is `done`.
     """
     by_kind: dict[str, list[Resource]] = {}
     for resource in resources:
@@ -32,7 +32,9 @@ def insert_many(conn: Connection, resources: Iterable[Resource]) -> None:
         if name in by_kind:
             conn.execute(_insert(name), [_row(resource) for resource in by_kind[name]])
     for resource in by_kind.get("loadbalancer", ()):
-        conn.execute(_FIRST_WORK, {"id": resource.id, "generation": max(1, resource.generation)})
+        generation = max(1, resource.generation)
+        values = {"id": resource.id, "generation": generation, "observed": generation if done else 0}
+        conn.execute(_DONE_WORK if done else _FIRST_WORK, values)
     _insert_tags(conn, [resource for group in by_kind.values() for resource in group if resource.tags])
 
 
@@ -44,11 +46,12 @@ def insert(conn: Connection, resource: Resource) -> None:
 _FIRST_WORK = insert_into(tables.work).values(
     loadbalancer_id=bindparam("id"),
     generation=bindparam("generation"),
-    observed_generation=0,
+    observed_generation=bindparam("observed"),
     due_at=clock(),
     epoch=0,
     attempts=0,
 )
+_DONE_WORK = _FIRST_WORK.values(due_at=None)
 
 
 @functools.cache

@@ -54,9 +54,10 @@ _MINE = (work.c.loadbalancer_id == bindparam("id"), work.c.epoch == bindparam("o
 _FREE = {"lease_owner": None, "lease_until": None}
 
 
-def touch(conn: Connection, loadbalancer_id: str) -> int:
-    """Count an accepted write: the generation grows by one and is returned; due at once. Raises NotFound."""
-    if conn.execute(_TOUCH, {"id": loadbalancer_id}).rowcount != 1:
+def touch(conn: Connection, loadbalancer_id: str, done: bool = False) -> int:
+    """Count an accepted write: the generation grows by one and is returned; due at once, or observed already if it is
+    `done`. Raises NotFound."""
+    if conn.execute(_DONE if done else _TOUCH, {"id": loadbalancer_id}).rowcount != 1:
         raise errors.NotFound(resource=LoadBalancer.kind.word, id=loadbalancer_id)
     generation: int = conn.execute(_GENERATION, {"id": loadbalancer_id}).scalar_one()
     return generation
@@ -66,6 +67,18 @@ _TOUCH = (
     update(work)
     .where(work.c.loadbalancer_id == bindparam("id"))
     .values(generation=work.c.generation + 1, due_at=clock())
+)
+_DONE = (
+    update(work)
+    .where(work.c.loadbalancer_id == bindparam("id"))
+    # The expressions see the row as it was, but for MariaDB, which goes from left to right.
+    .ordered_values(
+        (work.c.due_at, None),
+        (work.c.failing_since, None),
+        (work.c.error, None),
+        (work.c.observed_generation, work.c.generation + 1),
+        (work.c.generation, work.c.generation + 1),
+    )
 )
 _GENERATION = select(work.c.generation).where(work.c.loadbalancer_id == bindparam("id"))
 
