@@ -47,6 +47,14 @@ _BLOCKS = (
     ("load-balancer:write-quota", "rule:load-balancer:quota-admin or rule:load-balancer:admin", "May set quotas."),
 )
 
+_ROLES = {  # of load balancing alone, from before Keystone had its own; [oslo_policy] enforce_new_defaults = false
+    "load-balancer:admin": "is_admin:True or role:admin or role:load-balancer_admin",
+    "load-balancer:observer_and_owner": "role:load-balancer_observer and rule:load-balancer:owner",
+    "load-balancer:member_and_owner": "role:load-balancer_member and rule:load-balancer:owner",
+    "load-balancer:global_observer": "role:load-balancer_global_observer",
+    "load-balancer:quota-admin": "role:load-balancer_quota_admin",
+}
+
 _OTHER = (
     ("loadbalancer:post:vip_sg_ids", "write", "POST", "/v2/lbaas/loadbalancers"),
     ("loadbalancer:put:vip_sg_ids", "write", "PUT", "/v2/lbaas/loadbalancers/{loadbalancer_id}"),
@@ -124,7 +132,14 @@ def _rule(name: str, access: str, method: str, path: str) -> policy.DocumentedRu
     )
 
 
+def _block(name: str, check: str, about: str) -> policy.RuleDefault:
+    before = None
+    if name in _ROLES:
+        reason = "Keystone's default roles say it. Both hold where enforce_new_defaults is false."
+        before = policy.DeprecatedRule(name, _ROLES[name], deprecated_reason=reason, deprecated_since="0.1.0")
+    return policy.RuleDefault(name, check, about, deprecated_rule=before)
+
+
 def list_rules() -> list[policy.RuleDefault]:
     """Every rule with its default, building blocks first."""
-    blocks = [policy.RuleDefault(name, check, about) for name, check, about in _BLOCKS]
-    return blocks + [_rule(*row) for row in (*_of_tree(), *_of_catalogues(), *_OTHER)]
+    return [_block(*row) for row in _BLOCKS] + [_rule(*row) for row in (*_of_tree(), *_of_catalogues(), *_OTHER)]
