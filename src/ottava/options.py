@@ -22,6 +22,16 @@ _DATABASE = [
         secret=True,
         help="SQLAlchemy URL of the database.",
     ),
+    cfg.IntOpt("max_pool_size", default=10, min=1, help="Connections that each process keeps open for use."),
+    cfg.IntOpt("max_overflow", default=20, min=0, help="Most connections beyond those, closed after use."),
+    cfg.IntOpt("pool_timeout", default=10, min=0, help="Seconds to wait for a free connection before answering 503."),
+    cfg.IntOpt(
+        "connection_recycle_time",
+        default=3600,
+        min=-1,
+        help="Seconds after which a connection is replaced when next used; must be less than the database or a "
+        "firewall keeps idle ones. -1: never.",
+    ),
 ]
 
 _API = [

@@ -18,6 +18,9 @@ LOG = logging.getLogger(__name__)
 LONGEST_VALUE = 255
 """How much of a bad value is shown back."""
 
+RETRY_SECONDS = 2
+"""What a client is told to wait after a 503; a database that restarts, or fails over, needs a few times that."""
+
 Facts = Mapping[str, object]
 
 
@@ -141,6 +144,8 @@ def _tell(resp: falcon.Response, status: int, text: str) -> None:
     resp.status = status
     resp.content_type = falcon.MEDIA_JSON
     resp.data = fault(status, text)
+    if status == 503:
+        resp.retry_after = RETRY_SECONDS
 
 
 def _on_refused(req: falcon.Request, resp: falcon.Response, error: errors.Refused, params: object) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import falcon
 import msgspec
+from sqlalchemy import Connection
 
 from ottava.api import forms, query_string, render
 from ottava.api.context import context
@@ -97,7 +98,13 @@ class OneQuota(_Handler):
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         self.check(req, "delete", project_id)
-        if not retrying(self.site.engine, lambda conn: quotas.reset(conn, project_id)):
+        found: list[str] = []  # by an attempt whose commit was not confirmed, too
+
+        def reset(conn: Connection) -> None:
+            found.extend([project_id] * quotas.reset(conn, project_id))
+
+        retrying(self.site.engine, reset)
+        if not found:
             raise errors.NotFound(resource=WORD, id=project_id)
         resp.status = 202
 

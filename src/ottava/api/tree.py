@@ -4,6 +4,7 @@
 It runs under the lock of the load balancer's row, so that what it reads stays true until it commits.
 """
 
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
@@ -53,13 +54,18 @@ def writing(
     kinds: which children the graph holds. Raises NotFound when the load balancer is gone, and what `job` raises.
     """
 
+    write = str(uuid.uuid4())
+    results: list[T] = []
+
     def transaction(conn: Connection) -> T:
         graph = graphs.load(conn, loadbalancer_id, lock=True, kinds=frozenset(kinds))
+        if results and (graph is None or work.last_write(conn, loadbalancer_id) == write):
+            return results[-1]  # an attempt before this one was carried out, although its commit was not confirmed
         if graph is None:
             raise errors.NotFound(resource=LoadBalancer.kind.word, id=loadbalancer_id)
-        result = job(conn, graph)
+        results.append(job(work.named(conn, write), graph))
         crash_point("api:before-commit")
-        return result
+        return results[-1]
 
     result = retrying(site.engine, transaction)
     crash_point("api:committed")

@@ -60,7 +60,7 @@ def _loader(conf: cfg.ConfigOpts) -> Callable[..., Any]:
 
     def load(*_: object) -> Any:
         supervisor.end_with_parent()
-        engine = engines.create_engine(conf.database.connection)
+        engine = engines.configured(conf)
         network = settings.network(conf, Addresses(engine))
         return api_app.create_app(conf, engine, network, Wakeup(conf.run_dir))
 

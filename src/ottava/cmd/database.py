@@ -18,7 +18,7 @@ from ottava.store import engine as engines
 def opened(conf: cfg.ConfigOpts, upgrade: bool = False) -> Iterator[Engine]:
     """The database, brought to the newest version first if `upgrade`. Raises UserMistake, here and in the block."""
     with troubles_told(conf):
-        engine = engines.create_engine(conf.database.connection)
+        engine = engines.configured(conf)
         try:
             if upgrade:
                 engines.upgrade(engine)

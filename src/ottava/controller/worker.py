@@ -34,7 +34,7 @@ RENEW = 3600.0
 def run(conf: cfg.ConfigOpts, stop: threading.Event) -> None:
     """Be a controller until `stop` is set; turns that have begun are ended first. Raises errors.Unavailable, OSError."""
     settings = settings_of.settings(conf)
-    engine = engines.hurried(engines.create_engine(conf.database.connection))
+    engine = engines.hurried(engines.configured(conf))
     engines.upgrade(engine)
     pki_dir = pki.directory(settings.state_dir)
     agents = AgentClient(pki.ensure(pki_dir, "controller", pki.CONTROLLER))

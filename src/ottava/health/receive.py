@@ -74,7 +74,7 @@ def application(recorder: Recorder, interval: float) -> falcon.asgi.App[falcon.a
 
 def run(conf: cfg.ConfigOpts, stop: threading.Event) -> None:
     """Take heartbeats and watch for lost hosts until `stop` is set. Raises errors.Unavailable, OSError."""
-    engine = engines.hurried(engines.create_engine(conf.database.connection))
+    engine = engines.hurried(engines.configured(conf))
     engines.upgrade(engine)
     directory = pki.directory(conf.state_dir)
     host = conf.health.bind_host

@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from ottava.model.amphora import Amphora
 from ottava.store import statistics, tables
 from ottava.store.engine import timestamp
+from ottava.store.upserts import insert_missing
 
 _COLUMNS = tuple(tables.amphora.c[name] for name in Amphora.__struct_fields__)
 _OF = (
@@ -20,9 +21,9 @@ _OF = (
 
 
 def place(conn: Connection, amphora: Amphora) -> None:
-    """Write down a new amphora; `created_at` is filled in when it is empty."""
+    """Write down a new amphora, if it is not on the books yet; `created_at` is filled in when it is empty."""
     row = msgspec.structs.asdict(amphora)
-    conn.execute(insert(tables.amphora), {**row, "created_at": amphora.created_at or timestamp()})
+    insert_missing(conn, tables.amphora, {**row, "created_at": amphora.created_at or timestamp()})
 
 
 def forget(conn: Connection, id: str) -> None:

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy
+from oslo_config import cfg
 from sqlalchemy import Connection, Double, Engine, event, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -29,7 +31,26 @@ T = TypeVar("T")
 LOCK_SECONDS = 10
 ATTEMPTS = 6
 _RETRY_STATES = ("40001", "40P01", "55P03")
-_RETRY_NUMBERS = (1205, 1213, 1047, 2006, 2013)
+_RETRY_NUMBERS = (1180, 1205, 1213, 1047, 2006, 2013)
+"""Deadlocks, lost connections; in a cluster also a commit that another node forestalled, and a node that is not ready."""
+
+_ALIVE = {
+    "connect_timeout": LOCK_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 3000 * LOCK_SECONDS,
+}
+"""When PostgreSQL's library gives up a server that has vanished without a word; the URL may say otherwise."""
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """The connections that an engine keeps; the options of group database explain them."""
+
+    size: int = 10
+    overflow: int = 20
+    timeout: float = LOCK_SECONDS
+    recycle: int = 3600
 
 
 class clock(GenericFunction[float]):
@@ -55,7 +76,19 @@ def _(element: clock, compiler: object, **options: object) -> str:
     return "CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)"
 
 
-def create_engine(url: str | URL) -> Engine:
+def configured(conf: cfg.ConfigOpts) -> Engine:
+    """The engine that the options of group database ask for."""
+    chosen = conf.database
+    pool = Pool(
+        size=chosen.max_pool_size,
+        overflow=chosen.max_overflow,
+        timeout=chosen.pool_timeout,
+        recycle=chosen.connection_recycle_time,
+    )
+    return create_engine(chosen.connection, pool)
+
+
+def create_engine(url: str | URL, pool: Pool = Pool()) -> Engine:  # noqa: B008 - it is frozen
     """The engine for `url`: sqlite:///file, postgresql+psycopg://... or mysql+pymysql://... .
 
     A new SQLite file is readable by its owner alone.
@@ -63,9 +96,10 @@ def create_engine(url: str | URL) -> Engine:
     parsed = make_url(url)
     options: dict[str, Any] = {
         "hide_parameters": True,
-        "pool_size": 10,
-        "max_overflow": 20,
-        "pool_timeout": LOCK_SECONDS,
+        "pool_size": pool.size,
+        "max_overflow": pool.overflow,
+        "pool_timeout": pool.timeout,
+        "pool_recycle": pool.recycle,
     }
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -75,7 +109,10 @@ def create_engine(url: str | URL) -> Engine:
         return engine
     if backend == "postgresql":
         given = parsed.query.get("options", "")
-        options["connect_args"] = {"options": f"{given} -c lock_timeout={LOCK_SECONDS}s"}
+        options["connect_args"] = {
+            **{name: value for name, value in _ALIVE.items() if name not in parsed.query},
+            "options": f"{given} -c lock_timeout={LOCK_SECONDS}s",
+        }
     else:
         # JSON_ARRAYAGG is cut at group_concat_max_len.
         options["connect_args"] = {
@@ -147,11 +184,14 @@ def _try_to_write(raw: Any, last: bool) -> bool:
 @contextlib.contextmanager
 def _reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as conn:
-        if engine.dialect.name != "sqlite":
+        if engine.dialect.name == "postgresql":
             conn.execution_options(isolation_level="REPEATABLE READ")
         with conn.begin():
             if engine.dialect.name == "sqlite":
                 _begin_sqlite(conn, writing=False)
+            elif engine.dialect.name != "postgresql":
+                # The execution option would cost four statements here, and lose track of a connection that is lost.
+                conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield conn
 
 
@@ -184,7 +224,7 @@ def _answering() -> Iterator[None]:
     except PoolTimeout as error:
         raise errors.Unavailable(reason="every connection to the database is busy") from error
     except DBAPIError as error:
-        if _transient(error) or isinstance(error, OperationalError):
+        if _transient(error) or isinstance(error, OperationalError | InternalError | InterfaceError):
             raise errors.Unavailable(reason=_words(error)) from error
         raise
 
@@ -192,7 +232,8 @@ def _answering() -> Iterator[None]:
 def retrying(engine: Engine, function: Callable[[Connection], T]) -> T:
     """What `function(conn)` returns, run in a writing transaction.
 
-    It is run again after a deadlock or a lost connection, so it must have no effects outside the transaction.
+    It is run again after a deadlock or a lost connection, so it must have no effects outside the transaction. A
+    connection lost during the commit leaves open whether it was carried out: then it meets its own rows.
     Raises Unavailable when that does not help, or a lock is not had in LOCK_SECONDS.
     """
     deadline = time.monotonic() + LOCK_SECONDS
@@ -202,7 +243,9 @@ def retrying(engine: Engine, function: Callable[[Connection], T]) -> T:
                 with _writing(engine) as conn:
                     return function(conn)
             except DBAPIError as error:
-                if attempt == ATTEMPTS - 1 or not _transient(error) or time.monotonic() >= deadline:
+                # A lost attempt whose commit comes through after all shows as rows that exist already.
+                again = _transient(error) or (attempt > 0 and isinstance(error, IntegrityError))
+                if not again or attempt == ATTEMPTS - 1 or time.monotonic() >= deadline:
                     raise
             time.sleep(random.random() * 0.02 * 2**attempt)  # noqa: S311 - jitter, no secret
     raise AssertionError("the last attempt returns or raises")

@@ -139,6 +139,7 @@ work = Table(
     Column("attempts", BigInteger, nullable=False),
     Column("failing_since", Double),
     Column("error", text()),
+    Column("last_write", string(36)),
 )
 Index(None, work.c.lease_until, work.c.due_at)
 """Times are Unix seconds of the database's clock. due_at: null when nothing is due; a lease empties it, so

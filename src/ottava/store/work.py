@@ -56,8 +56,9 @@ _FREE = {"lease_owner": None, "lease_until": None}
 
 def touch(conn: Connection, loadbalancer_id: str, done: bool = False) -> int:
     """Count an accepted write: the generation grows by one and is returned; due at once, or observed already if it is
-    `done`. Raises NotFound."""
-    if conn.execute(_DONE if done else _TOUCH, {"id": loadbalancer_id}).rowcount != 1:
+    `done`. The write is remembered by the name that `named` gave it. Raises NotFound."""
+    values = {"id": loadbalancer_id, "write": conn.get_execution_options().get("write")}
+    if conn.execute(_DONE if done else _TOUCH, values).rowcount != 1:
         raise errors.NotFound(resource=LoadBalancer.kind.word, id=loadbalancer_id)
     generation: int = conn.execute(_GENERATION, {"id": loadbalancer_id}).scalar_one()
     return generation
@@ -66,7 +67,7 @@ def touch(conn: Connection, loadbalancer_id: str, done: bool = False) -> int:
 _TOUCH = (
     update(work)
     .where(work.c.loadbalancer_id == bindparam("id"))
-    .values(generation=work.c.generation + 1, due_at=clock())
+    .values(generation=work.c.generation + 1, due_at=clock(), last_write=bindparam("write"))
 )
 _DONE = (
     update(work)
@@ -78,9 +79,24 @@ _DONE = (
         (work.c.error, None),
         (work.c.observed_generation, work.c.generation + 1),
         (work.c.generation, work.c.generation + 1),
+        (work.c.last_write, bindparam("write")),
     )
 )
 _GENERATION = select(work.c.generation).where(work.c.loadbalancer_id == bindparam("id"))
+
+
+def named(conn: Connection, write: str) -> Connection:
+    """The connection, whose accepted write has a name until the transaction ends."""
+    return conn.execution_options(write=write)
+
+
+def last_write(conn: Connection, loadbalancer_id: str) -> str | None:
+    """The name of the newest accepted write: who is not sure whether a commit came through finds it here."""
+    name: str | None = conn.execute(_LAST_WRITE, {"id": loadbalancer_id}).scalar()
+    return name
+
+
+_LAST_WRITE = select(work.c.last_write).where(work.c.loadbalancer_id == bindparam("id"))
 
 
 def poke(conn: Connection, ids: Iterable[str]) -> None:
