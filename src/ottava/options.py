@@ -4,11 +4,14 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from ottava import logs
+from ottava.rules.deployment import CIPHERS, TLS_VERSIONS
 
 DEFAULT_FILE = "/etc/ottava/ottava.conf"
+
+_TLS_VERSION = types.String(choices=TLS_VERSIONS)
 
 _GENERAL = [
     cfg.StrOpt("state_dir", default="/var/lib/ottava", help="Where Ottava keeps what must survive a restart."),
@@ -76,6 +79,54 @@ _API = [
         "of ottava too; noop_driver does nothing and says that it is done.",
     ),
     cfg.StrOpt("default_provider_driver", default="ottava", help="Provider of a load balancer that names none."),
+    cfg.BoolOpt("allow_tls_terminated_listeners", default=True, help="Take listeners that terminate TLS."),
+    cfg.BoolOpt("allow_prometheus_listeners", default=True, help="Take listeners that serve figures to Prometheus."),
+    cfg.BoolOpt("allow_ping_health_monitors", default=True, help="Take health monitors of type PING."),
+    cfg.IntOpt(
+        "udp_connect_min_interval_health_monitor",
+        default=3,
+        help="Least seconds between two checks of UDP-CONNECT health monitors; negative: any.",
+    ),
+    cfg.StrOpt(
+        "default_listener_ciphers",
+        default=":".join(CIPHERS),
+        help="Ciphers of listeners that terminate TLS and name none, by their OpenSSL names.",
+    ),
+    cfg.StrOpt(
+        "default_pool_ciphers",
+        default=":".join(CIPHERS),
+        help="Ciphers of pools that speak TLS to members and name none, by their OpenSSL names.",
+    ),
+    cfg.ListOpt(
+        "tls_cipher_prohibit_list", default=[], help="Ciphers that nobody may ask for, by their OpenSSL names."
+    ),
+    cfg.ListOpt(
+        "default_listener_tls_versions",
+        default=["TLSv1.2", "TLSv1.3"],
+        item_type=_TLS_VERSION,
+        help="Versions of TLS of listeners that name none.",
+    ),
+    cfg.ListOpt(
+        "default_pool_tls_versions",
+        default=["TLSv1.2", "TLSv1.3"],
+        item_type=_TLS_VERSION,
+        help="Versions of TLS of pools that name none.",
+    ),
+    cfg.StrOpt(
+        "minimum_tls_version",
+        choices=TLS_VERSIONS,
+        help="Oldest version of TLS that may be asked for; defaults older than that are left out.",
+    ),
+    cfg.ListOpt(
+        "default_listener_alpn_protocols",
+        default=["h2", "http/1.1", "http/1.0"],
+        help="Protocols offered inside TLS by listeners that name none.",
+    ),
+    cfg.ListOpt(
+        "default_pool_alpn_protocols",
+        default=["h2", "http/1.1", "http/1.0"],
+        help="Protocols offered inside TLS by pools that name none.",
+    ),
     cfg.BoolOpt(
         "noop",
         default=False,
@@ -161,6 +212,12 @@ _NETWORK = [
         ],
         help="Where networks and ports come from.",
     ),
+    cfg.BoolOpt("allow_vip_port_id", default=True, help="Take vip_port_id."),
+    cfg.BoolOpt("allow_vip_network_id", default=True, help="Take vip_network_id."),
+    cfg.BoolOpt("allow_vip_subnet_id", default=True, help="Take vip_subnet_id."),
+    cfg.ListOpt("valid_vip_networks", default=[], help="Ids of the networks for virtual IPs; empty: any."),
+    cfg.ListOpt("denylist_vip_networks", default=[], help="Ids of networks that virtual IPs may not be in."),
+    cfg.ListOpt("reserved_ips", default=["169.254.169.254"], help="Addresses that no member may have."),
 ]
 
 _LOCAL_NETWORK = [

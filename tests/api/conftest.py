@@ -161,6 +161,14 @@ def api(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield api
 
 
+@pytest.fixture(scope="module")
+def accepting(tmp_path_factory: pytest.TempPathFactory) -> Api:
+    """The same, with a provider that takes everything as the default."""
+    enabled = {"noop_driver": "Nobody.", "ottava": "The native one."}
+    folder = tmp_path_factory.mktemp("accepting")
+    return Api(folder, enabled_provider_drivers=enabled, default_provider_driver="noop_driver")
+
+
 @pytest.fixture
 def fresh(database_kind: str, tmp_path: Path) -> Iterator[Callable[..., Api]]:
     """Makes an API of the test's own with options: `fresh(immutable_while_pending=True)`."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scenarios of scenarios.yaml: requests, and what their answers must be."""
+"""The scenarios of scenarios.yaml and attributes.yaml: requests, and what their answers must be."""
 
 import re
 import uuid
@@ -10,7 +10,16 @@ import msgspec
 import pytest
 import yaml
 
-SCENARIOS: dict[str, list[dict[str, Any]]] = yaml.safe_load((Path(__file__).parent / "scenarios.yaml").read_text())
+Scenarios = dict[str, list[dict[str, Any]]]
+
+
+def written(name: str) -> Scenarios:
+    """The scenarios in a file."""
+    return dict(yaml.safe_load((Path(__file__).parent / name).read_text()))
+
+
+SCENARIOS = written("scenarios.yaml")
+ATTRIBUTES = written("attributes.yaml")
 VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 ABSENT = object()
 
@@ -61,8 +70,8 @@ def run(api: Any, step: dict[str, Any], variables: dict[str, str]) -> None:
         variables[name] = at(answer, path)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(api: Any, name: str) -> None:
+def carry_out(api: Any, steps: list[dict[str, Any]]) -> None:
+    """All steps of a scenario."""
     variables = {
         "subnet": api.subnet_id,
         "subnet6": api.subnet6_id,
@@ -70,5 +79,15 @@ def test_scenario(api: Any, name: str) -> None:
         "network": api.network_id,
         "missing": str(uuid.uuid4()),
     }
-    for step in SCENARIOS[name]:
+    for step in steps:
         run(api, step, variables)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(api: Any, name: str) -> None:
+    carry_out(api, SCENARIOS[name])
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_attributes(accepting: Any, name: str) -> None:
+    carry_out(accepting, ATTRIBUTES[name])

@@ -17,17 +17,15 @@ from ottava.model import scalars
 from ottava.model.attribute import attributes
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.health_monitor import METHODS, HealthMonitor
-from ottava.model.health_monitor import TYPES as MONITORS
 from ottava.model.l7 import ACTIONS, COMPARISONS, L7Policy, L7Rule
-from ottava.model.l7 import TYPES as RULES
-from ottava.model.listener import INSERT_HEADERS, PROTOCOLS, Listener
+from ottava.model.listener import Listener
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.member import Member
-from ottava.model.pool import ALGORITHMS, Pool, SessionPersistence
-from ottava.model.pool import PROTOCOLS as POOL_PROTOCOLS
+from ottava.model.pool import Pool, SessionPersistence
 from ottava.translate.arguments import render, word
 from ottava.translate.desired import desired
 from ottava.translate.ir import LogFormat, Sample, Word
+from ottava.translate.support import ALGORITHMS, INSERT_HEADERS, MONITORS, PROTOCOLS, RULES
 from ottava.wire.heartbeat import Facts
 
 PACE = settings(
@@ -96,7 +94,7 @@ COMMON = st.fixed_dictionaries(
 )
 POOL = st.fixed_dictionaries(
     {
-        "protocol": st.sampled_from(POOL_PROTOCOLS),
+        "protocol": st.sampled_from(PROTOCOLS),
         "lb_algorithm": st.sampled_from(ALGORITHMS),
         "session_persistence": st.one_of(
             st.none(),

@@ -9,7 +9,7 @@ from ottava.model.attribute import Create, attributes, defaults
 from ottava.model.graph import RESOURCES
 from ottava.model.health_monitor import HealthMonitor
 from ottava.model.l7 import L7Policy, L7Rule
-from ottava.model.listener import INSERT_HEADERS, POOL_PROTOCOLS, PROTOCOLS, Listener
+from ottava.model.listener import INSERT_HEADERS, POOL_PROTOCOLS, PROTOCOLS, TLS_INSERT_HEADERS, Listener
 from ottava.model.member import Member
 from ottava.model.pool import PROTOCOLS as POOL_SPEAKS
 from ottava.model.pool import Pool
@@ -70,7 +70,7 @@ def test_a_graph_has_a_place_for_each_kind_and_parents_come_first(cls: type[Reso
 def test_which_pools_may_stand_behind_a_listener_is_said_of_each() -> None:
     assert set(POOL_PROTOCOLS) == set(PROTOCOLS)
     assert {each for pools in POOL_PROTOCOLS.values() for each in pools} == set(POOL_SPEAKS)
-    assert all(name.startswith("X-") for name in INSERT_HEADERS)
+    assert all(name.startswith("X-") for name in (*INSERT_HEADERS, *TLS_INSERT_HEADERS))
 
 
 def test_there_is_a_quota_for_each_kind() -> None:

@@ -432,10 +432,11 @@ class TestL7Policy:
         refuse(errors.Immutable, policy, make(Pool, id="other", provisioning_status=LEAVING))
         accept(policy, make(Pool, id="other"))
 
-    def test_its_listener_must_be_known_and_speak_http(self) -> None:
+    def test_its_listener_must_be_known_and_take_policies(self) -> None:
         assert refuse(errors.NotFound, make(L7Policy, listener_id="nowhere"))["resource"] == "Listener"
-        tcp = make(Listener, id="tcp", protocol="TCP")
-        assert refuse(errors.Unsupported, make(L7Policy, listener_id="tcp"), tcp)["provider"] == "ottava"
+        figures = make(Listener, id="figures", protocol="PROMETHEUS")
+        assert refuse(errors.NoChildren, make(L7Policy, listener_id="figures"), figures)["protocol"] == "PROMETHEUS"
+        accept(make(L7Policy, listener_id="tcp"), make(Listener, id="tcp", protocol="TCP"))
 
 
 class TestL7Rule:

@@ -110,6 +110,8 @@ _ANSWERS: dict[type[errors.Refused], tuple[int, str | Callable[[Facts], str]]] =
     errors.DisabledOption: (400, "The selected {option} is not allowed in this deployment: {value}"),
     errors.BadReference: (400, "{kind} {id} not found."),
     errors.BadQuery: (400, _by_what(_QUERIES)),
+    errors.NoChildren: (400, "Protocol {protocol} listeners cannot have child objects."),
+    errors.NoDirectPorts: (400, "The load balancer flavor does not allow SR-IOV member ports."),
     errors.BadRule: (400, "Error parsing L7Rule: {reason}"),
     errors.BadPolicy: (400, _bad_policy),
     errors.UndefinedPool: (400, "Validation failure: {reason}"),

@@ -4,7 +4,7 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import falcon
 import msgspec
@@ -14,6 +14,7 @@ from ottava.api import forms, query_string, render, tree
 from ottava.api.context import Context, context
 from ottava.api.populated import Populated
 from ottava.api.resource import Collection, Handler, Item, check_subnets, find
+from ottava.cloud.network.base import NetworkService
 from ottava.crash import crash_point
 from ottava.model import errors, scalars, status
 from ottava.model.graph import LoadBalancerGraph
@@ -35,9 +36,13 @@ class LoadBalancers(Collection):
         who = context(req.env)
         balancer = self._wished(who, forms.create(form, given), named=given.get("provider") is not None)
         self.check(who, "post", balancer.project_id)
+        if given.get("vip_sg_ids") is not None:
+            self.check(who, "post:vip_sg_ids", balancer.project_id)
         provider = self.site.providers.get(balancer.provider)
-        consistency.check(LoadBalancerGraph(load_balancer=balancer), balancer)
-        graph = Populated(balancer, given).graph
+        deployment = self.site.settings.deployment
+        consistency.check(LoadBalancerGraph(load_balancer=balancer), balancer, deployment)
+        graph = Populated(balancer, given, deployment).graph
+        check_port(self.site.network, balancer.vip_qos_policy_id, balancer.vip_sg_ids)
         check_subnets(self.site.network, (member.subnet_id for member in graph.members.values()))
         for thing in graph.objects():
             provider.check(thing, graph)
@@ -73,6 +78,7 @@ class LoadBalancers(Collection):
             subnet_id=wish.vip_subnet_id,
             port_id=wish.vip_port_id,
             address=wish.vip_address,
+            additional=wish.additional_vips,
         )
         crash_point("api:port")
         try:
@@ -82,9 +88,10 @@ class LoadBalancers(Collection):
                 vip_network_id=vip.network_id,
                 vip_subnet_id=vip.subnet_id,
                 vip_address=vip.address,
+                additional_vips=vip.additional,
             )
-            for listener in graph.listeners.values():
-                consistency.check(graph, listener)
+            for thing in (graph.load_balancer, *graph.listeners.values()):
+                consistency.check(graph, thing, self.site.settings.deployment)
             retrying(self.site.engine, lambda conn: self._write(conn, graph, until))
         except BaseException:
             self._give_back(vip.port_id, wish.id)
@@ -113,8 +120,19 @@ class LoadBalancers(Collection):
         crash_point("api:before-commit")
 
 
+def check_port(network: NetworkService, qos_policy_id: str | None, security_group_ids: Sequence[str]) -> None:
+    """Refuse what the port of a virtual IP cannot have. Raises Invalid, BadReference."""
+    if qos_policy_id is not None or security_group_ids:
+        network.check_port(qos_policy_id, security_group_ids)
+
+
 class OneLoadBalancer(Item):
     """Show, update and delete a load balancer."""
+
+    def check_update(self, req: falcon.Request, thing: Resource, changes: forms.Values) -> None:
+        if "vip_sg_ids" in changes:
+            self.check(context(req.env), "put:vip_sg_ids", thing.project_id)
+        check_port(self.site.network, changes.get("vip_qos_policy_id"), changes.get("vip_sg_ids", ()))
 
     def deleted(self, thing: Resource) -> None:
         assert isinstance(thing, LoadBalancer)

@@ -99,8 +99,9 @@ class Members(Collection):
             yield self._update(graph, old, each) if old else self._create(graph, home, each)
 
     def _create(self, graph: LoadBalancerGraph, home: Home, wanted: Wanted) -> tree.Change:
-        member = consistency.complete(graph, self.make(wanted.values, home))
-        consistency.check(graph, member)
+        deployment = self.site.settings.deployment
+        member = consistency.complete(graph, self.make(wanted.values, home), deployment)
+        consistency.check(graph, member, deployment)
         return tree.Change(CREATE, member)
 
     def _update(self, graph: LoadBalancerGraph, old: Member, wanted: Wanted) -> tree.Change:
@@ -110,7 +111,7 @@ class Members(Collection):
             if attribute.update and (name in wanted.given or name not in ("name", "tags"))
         }
         new = msgspec.structs.replace(old, **values)
-        consistency.check(graph, new)
+        consistency.check(graph, new, self.site.settings.deployment, old)
         return tree.Change(UPDATE, new, old)
 
 

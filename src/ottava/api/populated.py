@@ -20,6 +20,7 @@ from ottava.model.member import Member
 from ottava.model.pool import Pool
 from ottava.model.resource import Child, Resource
 from ottava.rules import consistency
+from ottava.rules.deployment import Deployment
 from ottava.rules.mutability import CREATE
 from ottava.store.engine import timestamp
 
@@ -33,9 +34,10 @@ REFERENCE = frozenset(("name", "admin_state_up", "tls_enabled"))
 class Populated:
     """A load balancer being put together from one body. Paths say where in the body an object stands."""
 
-    def __init__(self, load_balancer: LoadBalancer, given: Given) -> None:
+    def __init__(self, load_balancer: LoadBalancer, given: Given, deployment: Deployment) -> None:
         """Raises what forms raise, UndefinedPool, and what consistency raises."""
         self.graph = LoadBalancerGraph(load_balancer=load_balancer, generation=1)
+        self._deployment = deployment
         self._root = (LoadBalancer.kind.name,)
         self._pools: dict[str, str] = {}
         listeners = _objects(given, "listeners")
@@ -47,7 +49,7 @@ class Populated:
         check_distinct(self.graph.members.values())
         around = without_members(self.graph)
         for thing in self.graph.children():
-            consistency.check(around, thing)
+            consistency.check(around, thing, deployment)
 
     def _values(self, cls: type[Resource], given: Given, path: tuple[str, ...]) -> forms.Values:
         form = forms.create_form(cls, inside=True)._replace(argument=LoadBalancer.kind.argument)
@@ -65,7 +67,7 @@ class Populated:
             "generation": 1,
             **ties,
         }
-        return consistency.complete(self.graph, cls(**values))
+        return consistency.complete(self.graph, cls(**values), self._deployment)
 
     def _pool(self, given: Given, path: tuple[str, ...]) -> None:
         name = given.get("name") or ""

@@ -178,8 +178,8 @@ class Collection(Handler):
         self, graph: LoadBalancerGraph, thing: Resource, values: forms.Values
     ) -> tuple[list[tree.Change], list[tree.Adjustment]]:
         """What creating `thing` changes, checked against the locked graph. Raises what consistency raises."""
-        whole = consistency.complete(graph, thing)
-        consistency.check(graph, whole)
+        whole = consistency.complete(graph, thing, self.site.settings.deployment)
+        consistency.check(graph, whole, self.site.settings.deployment)
         change, moved = tree.placed(graph, tree.Change(CREATE, whole))
         return [change], moved
 
@@ -204,11 +204,12 @@ class Item(Handler):
         forms.check_known(form, given, (self.kind.name,))
         changes = forms.update(form, given)
         thing = self.allowed(req, "put", id, parent_id)
+        self.check_update(req, thing, changes)
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> render.Json:
             old = tree.require(graph, self.cls, id)
-            new = consistency.merge(old, changes)
-            consistency.check(graph, new)
+            new = consistency.merge(old, changes, self.site.settings.deployment)
+            consistency.check(graph, new, self.site.settings.deployment, old)
             change, moved = tree.placed(graph, tree.Change(UPDATE, new, old))
             tree.carry_out(self.site, conn, graph, [change], moved)
             return self.show(conn, id)
@@ -227,6 +228,9 @@ class Item(Handler):
         tree.writing(self.site, resources.tree_of(thing), self.needed, job)
         self.deleted(thing)
         resp.status = 204
+
+    def check_update(self, req: falcon.Request, thing: Resource, changes: forms.Values) -> None:
+        """Raises what else forbids the update, before the transaction, which calls no other service."""
 
     def deleted(self, thing: Resource) -> None:
         """What is left to do once the deletion is written."""

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options that requests look at, read once: looking an option up costs more than a query."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from oslo_config import cfg
 
 from ottava.model.attribute import attributes
 from ottava.model.quota import Quota
+from ottava.rules.deployment import TLS_VERSIONS, VIP_SOURCES, Deployment, Tls
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     healthcheck: bool
     orphan_grace: float
     quotas: Mapping[str, int]
+    deployment: Deployment
 
 
 def settings(conf: cfg.ConfigOpts) -> Settings:
@@ -45,4 +47,37 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         healthcheck=api.healthcheck_enabled,
         orphan_grace=conf.controller.orphan_grace,
         quotas={kind: conf.quotas[f"default_{kind}_quota"] for kind in attributes(Quota)},
+        deployment=deployment(conf),
+    )
+
+
+def deployment(conf: cfg.ConfigOpts) -> Deployment:
+    """What the operator allows, as the rules ask for it."""
+    api, network = conf.api, conf.network
+    least = api.minimum_tls_version
+
+    def versions(wanted: Sequence[str]) -> tuple[str, ...]:
+        if least is None:
+            return tuple(wanted)
+        return tuple(each for each in wanted if TLS_VERSIONS.index(each) >= TLS_VERSIONS.index(least)) or (least,)
+
+    return Deployment(
+        listener_tls=Tls(
+            api.default_listener_ciphers,
+            versions(api.default_listener_tls_versions),
+            tuple(api.default_listener_alpn_protocols),
+        ),
+        pool_tls=Tls(
+            api.default_pool_ciphers, versions(api.default_pool_tls_versions), tuple(api.default_pool_alpn_protocols)
+        ),
+        minimum_tls_version=least,
+        prohibited_ciphers=frozenset(api.tls_cipher_prohibit_list),
+        tls_listeners=api.allow_tls_terminated_listeners,
+        prometheus_listeners=api.allow_prometheus_listeners,
+        ping_monitors=api.allow_ping_health_monitors,
+        udp_connect_interval=api.udp_connect_min_interval_health_monitor,
+        reserved_ips=tuple(network.reserved_ips),
+        vip_sources=tuple(name for name in VIP_SOURCES if network[f"allow_{name}"]),
+        vip_networks=frozenset(network.valid_vip_networks),
+        denied_vip_networks=frozenset(network.denylist_vip_networks),
     )

@@ -37,7 +37,7 @@ class Scalar(msgspec.Struct, frozen=True):
     """A kind of value: how it is read from JSON, kept in SQL and described to clients.
 
     read    takes any JSON value but null, returns the value kept, raises ValueError with the
-            contract's reason ("Value should be UUID format")
+            contract's reason ("Value should be UUID format"); an object names what of it is bad by BadValue
     sql     "string:N", "text", "integer", "float", "boolean" or "json"
     schema  its JSON Schema
     query   reads the text of a query-string filter; raises ValueError

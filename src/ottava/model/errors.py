@@ -50,6 +50,14 @@ class BadQuery(Refused):
     """A filter, sort key or marker that cannot be used. Facts: what (filter, sort_key, sort_dir, marker, limit), value."""
 
 
+class NoChildren(Refused):
+    """A pool or policy for a listener that takes none. Facts: protocol."""
+
+
+class NoDirectPorts(Refused):
+    """An SR-IOV port of a member, which the flavor of the load balancer does not allow."""
+
+
 class BadRule(Refused):
     """An L7 rule that makes no sense. Facts: reason."""
 

@@ -7,8 +7,10 @@ from ottava.model import scalars
 from ottava.model.attribute import Attribute, Create, Kind, Null, Relation
 from ottava.model.resource import ADMIN_STATE_UP, NAME, Child
 
-TYPES = ("HTTP", "TCP", "PING")
-HTTP_TYPES = ("HTTP",)
+TYPES = ("HTTP", "HTTPS", "PING", "TCP", "TLS-HELLO", "UDP-CONNECT", "SCTP")
+HTTP_TYPES = ("HTTP", "HTTPS")
+DATAGRAM_TYPES = ("UDP-CONNECT", "SCTP")
+"""Only for pools of UDP and SCTP."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH")
 
 
@@ -59,16 +61,16 @@ class HealthMonitor(Child, kw_only=True):
     ] = 3  # fmt: skip
     http_method: Annotated[
         str | None,
-        Attribute(scalars.one_of(*METHODS), "For HTTP; GET by default.", update=True, null_update=Null.CLEAR),
+        Attribute(scalars.one_of(*METHODS), "For HTTP and HTTPS; GET by default.", update=True, null_update=Null.CLEAR),
     ] = None
     url_path: Annotated[
-        str | None, Attribute(scalars.PATH, "For HTTP; / by default.", update=True, null_update=Null.CLEAR)
+        str | None, Attribute(scalars.PATH, "For HTTP and HTTPS; / by default.", update=True, null_update=Null.CLEAR)
     ] = None
     expected_codes: Annotated[
         str | None,
         Attribute(
             scalars.string(64, pattern=r"(?:[0-9]{3}(?:[ \t]*,[ \t]*[0-9]{3})*|[0-9]{3}-[0-9]{3})\Z"),
-            "For HTTP; 200 by default: a code, a list, or a range.", update=True, null_update=Null.CLEAR,
+            "For HTTP and HTTPS; 200 by default: a code, a list, or a range.", update=True, null_update=Null.CLEAR,
         ),
     ] = None  # fmt: skip
     http_version: Annotated[

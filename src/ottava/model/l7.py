@@ -8,7 +8,9 @@ from ottava.model.attribute import Attribute, Create, Kind, Null, Relation
 from ottava.model.resource import ADMIN_STATE_UP, DESCRIPTION, NAME, Child
 
 ACTIONS = ("REJECT", "REDIRECT_TO_URL", "REDIRECT_TO_POOL", "REDIRECT_PREFIX")
-TYPES = ("HOST_NAME", "PATH", "FILE_TYPE", "HEADER", "COOKIE")
+TYPES = (
+    "HOST_NAME", "PATH", "FILE_TYPE", "HEADER", "COOKIE", "SSL_CONN_HAS_CERT", "SSL_VERIFY_RESULT", "SSL_DN_FIELD",
+)  # fmt: skip
 COMPARISONS = ("REGEX", "STARTS_WITH", "ENDS_WITH", "CONTAINS", "EQUAL_TO")
 APPEND = 2147483647
 """The position that means "last"."""
@@ -75,7 +77,7 @@ class L7Rule(Child, kw_only=True):
     key: Annotated[
         str | None,
         Attribute(
-            scalars.string(255, pattern=NO_LINE_BREAK), "The header's or cookie's name.", update=True,
+            scalars.string(255, pattern=NO_LINE_BREAK), "The name of the header, the cookie, or the field of the client's name.", update=True,
             null_update=Null.CLEAR,
         ),
     ] = None  # fmt: skip

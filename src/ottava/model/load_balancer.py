@@ -3,9 +3,31 @@
 
 from typing import Annotated
 
-from ottava.model import scalars
-from ottava.model.attribute import Attribute, Create, Kind, Relation
-from ottava.model.resource import ADMIN_STATE_UP, DESCRIPTION, NAME, Resource
+import msgspec
+
+from ottava.model import errors, scalars
+from ottava.model.attribute import Attribute, Create, Kind, Null, Relation, Scalar
+from ottava.model.resource import ADMIN_STATE_UP, DESCRIPTION, NAME, VNIC_TYPES, Resource
+
+
+class AdditionalVip(msgspec.Struct, frozen=True):
+    """One more virtual IP on the same port."""
+
+    subnet_id: Annotated[str, Attribute(scalars.IDENTIFIER, "Its subnet.", create=Create.REQUIRED)]
+    ip_address: Annotated[str | None, Attribute(scalars.IP_ADDRESS, "One is allocated if none is asked for.")] = None
+    port_id: Annotated[str | None, Attribute(scalars.IDENTIFIER, "Always that of the virtual IP.")] = None
+
+
+def _additional_vip(value: object) -> AdditionalVip:
+    if isinstance(value, AdditionalVip):
+        return value
+    given = scalars.read_object(AdditionalVip, value)
+    if given.get("subnet_id") is None:
+        raise errors.BadValue(field="subnet_id", value=None, reason="Mandatory field missing.")
+    return AdditionalVip(**given)  # type: ignore[arg-type]
+
+
+ADDITIONAL_VIP = Scalar(_additional_vip, "json", scalars.object_schema(AdditionalVip), str)
 
 
 class LoadBalancer(Resource, kw_only=True):
@@ -36,6 +58,27 @@ class LoadBalancer(Resource, kw_only=True):
     vip_port_id: Annotated[
         str | None, Attribute(scalars.IDENTIFIER, "The port that holds the virtual IP; an existing one may be given.")
     ] = None
+    vip_qos_policy_id: Annotated[
+        str | None,
+        Attribute(scalars.IDENTIFIER, "The QoS policy of the port.", update=True, null_update=Null.CLEAR),
+    ] = None
+    vip_sg_ids: Annotated[
+        tuple[str, ...],
+        Attribute(
+            scalars.list_of(scalars.IDENTIFIER, unique=True), "The security groups of the port.", update=True,
+            null_update=Null.RESET, filterable=False, since="v2.29",
+        ),
+    ] = ()  # fmt: skip
+    vip_vnic_type: Annotated[
+        str, Attribute(scalars.one_of(*VNIC_TYPES), "The kind of port.", create=Create.NEVER, since="v2.28")
+    ] = "normal"
+    additional_vips: Annotated[
+        tuple[AdditionalVip, ...],
+        Attribute(
+            scalars.list_of(ADDITIONAL_VIP), "More virtual IPs on the same port, of other subnets of its network.",
+            filterable=False, since="v2.26",
+        ),
+    ] = ()  # fmt: skip
     provider: Annotated[str, Attribute(scalars.string(64), "Who carries it out.")] = "ottava"
     flavor_id: Annotated[
         str | None, Attribute(scalars.IDENTIFIER, "How it is carried out: a flavor on offer.", since="v2.6")
@@ -51,3 +94,7 @@ class LoadBalancer(Resource, kw_only=True):
             create=Create.NEVER, rendered=False,
         ),
     ] = "SINGLE"  # fmt: skip
+    server_group_id: Annotated[
+        str | None,
+        Attribute(scalars.IDENTIFIER, "What keeps its amphorae apart.", create=Create.NEVER, rendered=False),
+    ] = None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from ottava.model import scalars
 from ottava.model.attribute import Attribute, Create, Kind, Null
-from ottava.model.resource import ADMIN_STATE_UP, NAME, Child
+from ottava.model.resource import ADMIN_STATE_UP, NAME, VNIC_TYPES, Child
 
 
 class Member(Child, kw_only=True):
@@ -46,3 +46,17 @@ class Member(Child, kw_only=True):
             null_update=Null.CLEAR,
         ),
     ] = None  # fmt: skip
+    request_sriov: Annotated[
+        bool,
+        Attribute(
+            scalars.BOOLEAN, "Whether it shall be reached through an SR-IOV port.", null_create=Null.FALSE,
+            rendered=False, filterable=False, since="v2.30",
+        ),
+    ] = False  # fmt: skip
+    vnic_type: Annotated[
+        str,
+        Attribute(
+            scalars.one_of(*VNIC_TYPES), "The kind of port that it is reached through.", create=Create.NEVER,
+            since="v2.30",
+        ),
+    ] = "normal"  # fmt: skip

@@ -6,12 +6,14 @@ from typing import Annotated
 import msgspec
 
 from ottava.model import scalars
-from ottava.model.attribute import Attribute, Create, Kind, Null, Relation, Scalar, attributes
+from ottava.model.attribute import Attribute, Create, Kind, Null, Relation, Scalar
 from ottava.model.resource import ADMIN_STATE_UP, DESCRIPTION, NAME, Child
-from ottava.model.scalars import or_null
 
-PROTOCOLS = ("TCP", "HTTP")
-ALGORITHMS = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP")
+PROTOCOLS = ("TCP", "HTTP", "HTTPS", "PROXY", "PROXYV2", "UDP", "SCTP")
+DATAGRAM_PROTOCOLS = ("UDP", "SCTP")
+"""What no stream proxy sees: clients are told apart by address alone."""
+
+ALGORITHMS = ("ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")
 
 COOKIE_NAME = r'[^\x00-\x20"(),/:;<=>?@\[\\\]{}\x7f-\U0010ffff]+\Z'
 """A cookie's name is a token (RFC 6265, section 4.1.1, by way of RFC 2616's separators)."""
@@ -39,31 +41,13 @@ class SessionPersistence(msgspec.Struct, frozen=True):
     ] = None
 
 
-def _persistence(value: object) -> dict[str, object]:
-    """The keys that were given, each read; which of them must be there is rules/consistency.py's."""
-    if not isinstance(value, dict):
-        raise ValueError("Value should be an object")
-    declared = attributes(SessionPersistence)
-    unknown = [str(key) for key in value if key not in declared]
-    if unknown:
-        raise ValueError(f"Unknown attribute {unknown[0]}")
-    return {key: None if each is None else declared[key].scalar.read(each) for key, each in value.items()}
-
-
 SESSION_PERSISTENCE = Scalar(
-    _persistence,
+    lambda value: scalars.read_object(SessionPersistence, value),
     "json",
-    {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["type"],
-        "properties": {
-            name: dict(each.scalar.schema) if each.create is Create.REQUIRED else or_null(each.scalar.schema)
-            for name, each in attributes(SessionPersistence).items()
-        },
-    },
+    scalars.object_schema(SessionPersistence),
     str,
 )
+"""Read as the keys that were given; which of them must be there is rules/consistency/pool.py's."""
 
 
 class Pool(Child, kw_only=True):
@@ -100,5 +84,54 @@ class Pool(Child, kw_only=True):
         Attribute(
             SESSION_PERSISTENCE, "How requests of one client are kept on one member.", update=True,
             null_update=Null.CLEAR, filterable=False,
+        ),
+    ] = None  # fmt: skip
+    tls_enabled: Annotated[
+        bool,
+        Attribute(
+            scalars.BOOLEAN, "Whether members are spoken to over TLS.", update=True, null_create=Null.FALSE,
+            since="v2.8",
+        ),
+    ] = False  # fmt: skip
+    tls_container_ref: Annotated[
+        str | None,
+        Attribute(
+            scalars.REFERENCE, "The certificate that is shown to members.", update=True, null_update=Null.CLEAR,
+            since="v2.8",
+        ),
+    ] = None  # fmt: skip
+    ca_tls_container_ref: Annotated[
+        str | None,
+        Attribute(
+            scalars.REFERENCE, "The authorities that members' certificates must come from.", update=True,
+            null_update=Null.CLEAR, since="v2.8",
+        ),
+    ] = None  # fmt: skip
+    crl_container_ref: Annotated[
+        str | None,
+        Attribute(
+            scalars.REFERENCE, "The list of members' certificates that are revoked.", update=True,
+            null_update=Null.CLEAR, since="v2.8",
+        ),
+    ] = None  # fmt: skip
+    tls_ciphers: Annotated[
+        str | None,
+        Attribute(
+            scalars.CIPHERS, "The ciphers offered to members, by their OpenSSL names, with colons between.",
+            update=True, null_update=Null.RESET, since="v2.15",
+        ),
+    ] = None  # fmt: skip
+    tls_versions: Annotated[
+        tuple[str, ...] | None,
+        Attribute(
+            scalars.TLS_VERSIONS, "The versions of TLS offered to members.", update=True, null_update=Null.RESET,
+            filterable=False, since="v2.18",
+        ),
+    ] = None  # fmt: skip
+    alpn_protocols: Annotated[
+        tuple[str, ...] | None,
+        Attribute(
+            scalars.ALPN, "The protocols offered to members inside TLS.", update=True, null_update=Null.CLEAR,
+            filterable=False, since="v2.24",
         ),
     ] = None  # fmt: skip

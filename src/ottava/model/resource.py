@@ -19,6 +19,9 @@ ADMIN_STATE_UP = Attribute(
     null_update=Null.FALSE,
 )
 
+VNIC_TYPES = ("normal", "direct")
+"""Kinds of ports: virtual ones, and those of SR-IOV."""
+
 
 class Declared(msgspec.Struct, kw_only=True):
     """Whatever has a kind and declared attributes."""

@@ -11,7 +11,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from ottava.model.attribute import Scalar
+import msgspec
+
+from ottava.model import errors
+from ottava.model.attribute import Attribute, Create, Scalar, attributes
 
 TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1"))
 FALSE_WORDS = frozenset(("false", "f", "no", "n", "off", "0"))
@@ -180,12 +183,12 @@ def _domain(value: object) -> str:
 DOMAIN_NAME = Scalar(_domain, "string:255", {"type": "string", "minLength": 1, "maxLength": 255}, str)
 
 
-def one_of(*values: str) -> Scalar:
-    """One of a closed list of words."""
+def one_of(*values: str, reason: str | None = None) -> Scalar:
+    """One of a closed list of words; `reason` is what is said of any other."""
 
     def read(value: object) -> str:
         if value not in values:
-            raise ValueError(f"Value should be one of: {', '.join(values)}")
+            raise ValueError(reason or f"Value should be one of: {', '.join(values)}")
         return str(value)
 
     return Scalar(read, f"string:{max(map(len, values))}", {"type": "string", "enum": list(values)}, str)
@@ -238,6 +241,43 @@ def mapping_of(item: Scalar) -> Scalar:
     return Scalar(read, "json", {"type": "object", "additionalProperties": dict(item.schema)}, str)
 
 
+def read_object(cls: type[msgspec.Struct], value: object) -> dict[str, object]:
+    """The keys of a declared object that were given, each read; a null stays one.
+
+    Raises ValueError for what is no object or has a key that is not declared; errors.BadValue, naming it, for a value.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("Value should be an object")
+    declared = attributes(cls)
+    unknown = [str(key) for key in value if key not in declared]
+    if unknown:
+        raise ValueError(f"Unknown attribute {unknown[0]}")
+    found: dict[str, object] = {}
+    for key, each in value.items():
+        try:
+            found[key] = None if each is None else declared[key].scalar.read(each)
+        except ValueError as error:
+            raise errors.BadValue(field=key, value=each, reason=str(error)) from None
+    return found
+
+
+def object_schema(cls: type[msgspec.Struct]) -> dict[str, object]:
+    """The JSON Schema of a declared object."""
+    declared = attributes(cls)
+    schema: dict[str, object] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _described(each) for name, each in declared.items()},
+    }
+    required = [name for name, each in declared.items() if each.create is Create.REQUIRED]
+    return {**schema, "required": required} if required else schema
+
+
+def _described(attribute: Attribute) -> dict[str, object]:
+    schema = {**attribute.scalar.schema, "description": f"{attribute.about} Since {attribute.since}."}
+    return schema if attribute.create is Create.REQUIRED else or_null(schema)
+
+
 TEXT_255 = string(255)
 PROJECT = string(36)
 PORT_NUMBER = integer(1, 65535)
@@ -248,3 +288,10 @@ TIMESTAMP = Scalar(
 
 TAGS = list_of(TEXT_255, unique=True)
 FAULT = Scalar(_text, "text", {"type": "string"}, str)
+REFERENCE = string(255, pattern=r"[^\x00-\x1f\x7f]*\Z", about="Value should be a reference to a secret")
+REFERENCES = list_of(REFERENCE, unique=True)
+
+ALPN = list_of(one_of("h2", "http/1.1", "http/1.0", reason="Value should be a valid ALPN protocol ID"), unique=True)
+CIPHERS = string(2048, pattern=r"[A-Za-z0-9\-+!:@=_.]*\Z", about="Value should be a list of OpenSSL ciphers")
+TLS_VERSIONS = list_of(string(32), unique=True)
+"""Which words are versions, rules/consistency/tls.py says, where they mean something."""

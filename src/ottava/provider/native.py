@@ -21,7 +21,7 @@ class Native:
 
     def check(self, thing: Resource, graph: LoadBalancerGraph) -> None:
         """See base.Provider."""
-        self._refuse(support.lacking(thing))
+        self._refuse(support.lacking(thing, graph))
 
     def check_flavor(self, data: Mapping[str, object]) -> None:
         """See base.Provider."""

@@ -10,16 +10,21 @@ from typing import Protocol
 import msgspec
 
 from ottava.model.graph import LoadBalancerGraph
+from ottava.model.load_balancer import AdditionalVip
 from ottava.translate.ir import Port
 
 
 class Vip(msgspec.Struct, frozen=True):
-    """A port that holds a virtual IP. address is normalised, without prefix length."""
+    """A port that holds a virtual IP. address is normalised, without prefix length.
+
+    additional: the other virtual IPs on the port, in the order in which they were asked for.
+    """
 
     port_id: str
     network_id: str
     subnet_id: str
     address: str
+    additional: tuple[AdditionalVip, ...] = ()
 
 
 class Subnet(msgspec.Struct, frozen=True):
@@ -88,12 +93,21 @@ class NetworkService(Protocol):
         subnet_id: str | None = None,
         port_id: str | None = None,
         address: str | None = None,
+        additional: Sequence[AdditionalVip] = (),
     ) -> Vip:
         """A port for the load balancer's virtual IP; asked again for the same load balancer, the same port.
 
         A port given wins over a network, a network over a subnet; IPv4 is preferred where both are to be had.
+        `additional` are more virtual IPs on the same port, each of a subnet of its own in the same network.
         Raises errors.Invalid (none of the three is given, an address that is not in the subnet, a port in use, no
-        address is free), errors.BadReference (kind Port, Network or Subnet), errors.Duplicate (what="vip").
+        address is free, a subnet twice or of another network), errors.BadReference (kind Port, Network or Subnet), errors.Duplicate (what="vip").
+        """
+
+    def check_port(self, qos_policy_id: str | None, security_group_ids: Sequence[str]) -> None:
+        """Refuse a QoS policy or security groups that a port cannot have.
+
+        Raises errors.Invalid where there is nothing of the kind at all, errors.BadReference (kind qos_policy or
+        Security Group).
         """
 
     def release_port(self, port_id: str, loadbalancer_id: str) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from ottava.cloud.network.base import AddressBook, Network, Subnet, Vip
+from ottava.cloud.network.base import AddressBook, Network, Subnet, Taken, Vip
 from ottava.model import errors, status
 from ottava.model.graph import LoadBalancerGraph
+from ottava.model.load_balancer import AdditionalVip
 from ottava.translate.ir import Port
 from ottava.wire.desired import Bridge
 
@@ -81,19 +82,36 @@ class LocalNetwork:
         subnet_id: str | None = None,
         port_id: str | None = None,
         address: str | None = None,
+        additional: Sequence[AdditionalVip] = (),
     ) -> Vip:
         """See base.NetworkService."""
         if port_id is not None:
-            return self._given(port_id, loadbalancer_id, subnet_id, address)
-        ranges = self._eligible(network_id, subnet_id)
-        if address is not None:
-            return self._asked(loadbalancer_id, ranges, ipaddress.ip_address(address))
-        for each in ranges:
-            try:
-                return self._take(loadbalancer_id, each, each.candidates())
-            except errors.Duplicate:
-                continue
-        raise errors.Invalid(reason="No address is free in the subnet of the virtual IP.")
+            vip = self._given(port_id, loadbalancer_id, subnet_id, address)
+            return msgspec.structs.replace(vip, additional=tuple(_on_port(self._book.of(port_id), additional)))
+        apart = {each.subnet_id for each in additional}
+        ranges = [each for each in self._eligible(network_id, subnet_id) if each.subnet.id not in apart]
+        others = self._eligible_too(ranges, additional)
+        vip = self._first_of(loadbalancer_id, ranges, address)
+        try:
+            more = [self._first_of(loadbalancer_id, [place], wish.ip_address) for place, wish in others]
+        except errors.Refused:
+            self._book.release(vip.port_id)
+            raise
+        return msgspec.structs.replace(
+            vip, additional=tuple(AdditionalVip(each.subnet_id, each.address, each.port_id) for each in more)
+        )
+
+    def check_port(self, qos_policy_id: str | None, security_group_ids: Sequence[str]) -> None:
+        """See base.NetworkService; a bridge has neither."""
+        if qos_policy_id is not None:
+            raise errors.Invalid(
+                reason="vip_qos_policy_id is not allowed in this deployment: its networks have no QoS."
+            )
+        if security_group_ids:
+            raise errors.Invalid(
+                reason="vip_sg_ids is not allowed in this deployment: its networks have no security groups; "
+                "allowed_cidrs of listeners say who may connect."
+            )
 
     def release_port(self, port_id: str, loadbalancer_id: str) -> None:
         """See base.NetworkService."""
@@ -106,7 +124,8 @@ class LocalNetwork:
         vip = self._ranges.get(balancer.vip_subnet_id or "")
         if vip is None:
             raise errors.BadReference(kind="Subnet", id=balancer.vip_subnet_id)
-        wanted: dict[str, list[_Range]] = {vip.subnet.network_id: [vip]}
+        more = [self._ranges[each.subnet_id] for each in balancer.additional_vips if each.subnet_id in self._ranges]
+        wanted: dict[str, list[_Range]] = {vip.subnet.network_id: [vip, *more]}
         for each in self._reached(graph, vip):
             ranges = wanted.setdefault(each.subnet.network_id, [])
             if each not in ranges:
@@ -153,6 +172,31 @@ class LocalNetwork:
             if not ranges:
                 raise errors.BadReference(kind="Subnet", id=subnet_id)
         return sorted(ranges, key=lambda each: each.cidr.version)
+
+    def _eligible_too(
+        self, ranges: list[_Range], additional: Sequence[AdditionalVip]
+    ) -> list[tuple[_Range, AdditionalVip]]:
+        """The subnets of the additional virtual IPs. Raises BadReference, Invalid."""
+        found = []
+        for wish in additional:
+            place = self._ranges.get(wish.subnet_id)
+            if place is None:
+                raise errors.BadReference(kind="Subnet", id=wish.subnet_id)
+            if any(place.subnet.network_id != each.subnet.network_id for each in ranges):
+                raise errors.Invalid(reason=f"Subnet {wish.subnet_id} is not in the network of the virtual IP.")
+            found.append((place, wish))
+        return found
+
+    def _first_of(self, owner: str, ranges: list[_Range], address: str | None) -> Vip:
+        """A port with the address that was asked for, or the first free one."""
+        if address is not None:
+            return self._asked(owner, ranges, ipaddress.ip_address(address))
+        for each in ranges:
+            try:
+                return self._take(owner, each, each.candidates())
+            except errors.Duplicate:
+                continue
+        raise errors.Invalid(reason="No address is free in the subnet of the virtual IP.")
 
     def _asked(self, owner: str, ranges: list[_Range], address: IPAddress) -> Vip:
         """A port with the very address that was asked for."""
@@ -242,6 +286,15 @@ def _network(line: str, tag: str) -> Network:
         subnet_id = str(uuid.uuid5(NAMES, f"subnet {label}"))
         subnets.append(Subnet(subnet_id, label, network_id, str(cidr), str(cidr[1])))
     return Network(network_id, name, f"{tag}-b{network_id[:8]}", tuple(subnets))
+
+
+def _on_port(taken: Sequence[Taken], additional: Sequence[AdditionalVip]) -> Iterator[AdditionalVip]:
+    """Additional virtual IPs that a user's port has already. Raises Invalid for others."""
+    for wish in additional:
+        held = next((each for each in taken if each.subnet_id == wish.subnet_id), None)
+        if held is None or wish.ip_address not in (None, held.address):
+            raise errors.Invalid(reason=f"The port has no such address in subnet {wish.subnet_id}.")
+        yield AdditionalVip(held.subnet_id, held.address, held.port_id)
 
 
 def _port_id(owner: str, network_id: str) -> str:

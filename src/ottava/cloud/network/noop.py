@@ -8,10 +8,12 @@ again. It is out of the ranges for benchmarks; with very many load balancers two
 import hashlib
 import ipaddress
 import uuid
+from collections.abc import Sequence
 
 from ottava.cloud.network.base import Network, Subnet, Vip
 from ottava.model import errors
 from ottava.model.graph import LoadBalancerGraph
+from ottava.model.load_balancer import AdditionalVip
 from ottava.translate.ir import Port
 
 NAMES = uuid.UUID("5d2b3c1e-8f0a-4f57-9a43-0c7d3d3b6a11")
@@ -31,19 +33,31 @@ class NoopNetwork:
         subnet_id: str | None = None,
         port_id: str | None = None,
         address: str | None = None,
+        additional: Sequence[AdditionalVip] = (),
     ) -> Vip:
         """See base.NetworkService; nothing is unknown, taken or used up."""
         place = subnet_id or network_id or port_id
         if place is None:
             raise errors.Invalid(reason="VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id.")
-        known = next((each for each in NETWORK.subnets if each.id == subnet_id), NETWORK.subnets[0])
+        known = _subnet(subnet_id)
         if network_id is None:
             network_id = known.network_id if known.id == subnet_id else _id(f"network of {place}")
         if subnet_id is None:
             subnet_id = known.id if network_id == known.network_id else _id(f"subnet of {network_id}")
         port_id = port_id or _id(f"port {loadbalancer_id} {subnet_id}")
         wanted = ipaddress.ip_address(address) if address else _address(known, port_id)
-        return Vip(port_id, network_id, subnet_id, str(wanted))
+        more = tuple(
+            AdditionalVip(
+                each.subnet_id,
+                each.ip_address or str(_address(_subnet(each.subnet_id), f"{port_id} {each.subnet_id}")),
+                port_id,
+            )
+            for each in additional
+        )
+        return Vip(port_id, network_id, subnet_id, str(wanted), more)
+
+    def check_port(self, qos_policy_id: str | None, security_group_ids: Sequence[str]) -> None:
+        """See base.NetworkService; every one exists."""
 
     def release_port(self, port_id: str, loadbalancer_id: str) -> None:
         """See base.NetworkService."""
@@ -59,6 +73,11 @@ class NoopNetwork:
     def networks(self) -> tuple[Network, ...]:
         """See base.NetworkService; one to be found by its name, besides all those that are found by any id."""
         return (NETWORK,)
+
+
+def _subnet(subnet_id: str | None) -> Subnet:
+    """The subnet whose range an address comes from."""
+    return next((each for each in NETWORK.subnets if each.id == subnet_id), NETWORK.subnets[0])
 
 
 def _id(text: str) -> str:

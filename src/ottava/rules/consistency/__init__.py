@@ -9,7 +9,7 @@ gone: they reserve nothing and block nothing, but they cannot be referred to eit
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from ottava.model.pool import Pool
 from ottava.model.resource import Resource
 from ottava.rules.consistency import healthmonitor, l7policy, l7rule, listener, loadbalancer, member, pool
 from ottava.rules.consistency.pool import check_attach
+from ottava.rules.deployment import STANDARD, Deployment
 
 __all__ = ["check", "check_attach", "check_delete", "complete", "kinds_needed", "merge"]
 
@@ -48,18 +49,18 @@ def kinds_needed(kind: str) -> frozenset[str]:
     return _NEEDED.get(kind, frozenset((kind,)))
 
 
-def complete(graph: LoadBalancerGraph, thing: R) -> R:
-    """`thing` with what its other values and its surroundings imply: a monitor's GET, / and 200, the code of a
-    redirect, a member's first status; arguments that a policy's action has no use for are dropped.
+def complete(graph: LoadBalancerGraph, thing: R, deployment: Deployment = STANDARD) -> R:
+    """A new `thing` with what its other values, its surroundings and the deployment imply: a monitor's GET, / and 200,
+    the code of a redirect, the ciphers of TLS, a member's first status; arguments that a policy's action has no use for are dropped.
 
     Doing it twice changes nothing. Raises BadValue for a session persistence without a type.
     """
     completed: Resource = thing
     match thing:
         case Listener():
-            completed = listener.complete(thing)
+            completed = listener.complete(thing, deployment)
         case Pool():
-            completed = pool.complete(thing)
+            completed = pool.complete(thing, deployment)
         case Member():
             completed = member.complete(graph, thing)
         case HealthMonitor():
@@ -69,7 +70,7 @@ def complete(graph: LoadBalancerGraph, thing: R) -> R:
     return completed  # type: ignore[return-value]
 
 
-def merge(old: R, changes: Mapping[str, object]) -> R:
+def merge(old: R, changes: Mapping[str, object], deployment: Deployment = STANDARD) -> R:
     """`old` after an update: sparse, with what the changes imply (sending a redirect's argument switches a policy's
     action, a session persistence without a type keeps the old one's). The result is complete.
 
@@ -79,9 +80,9 @@ def merge(old: R, changes: Mapping[str, object]) -> R:
     merged: Resource
     match old:
         case Listener():
-            merged = listener.merge(old, changes)
+            merged = listener.merge(old, changes, deployment)
         case Pool():
-            merged = pool.merge(old, changes)
+            merged = pool.merge(old, changes, deployment)
         case HealthMonitor():
             merged = healthmonitor.merge(old, changes)
         case L7Policy():
@@ -93,26 +94,29 @@ def merge(old: R, changes: Mapping[str, object]) -> R:
     return merged  # type: ignore[return-value]
 
 
-def check(graph: LoadBalancerGraph, thing: Resource) -> None:
+def check(graph: LoadBalancerGraph, thing: R, deployment: Deployment = STANDARD, old: R | None = None) -> None:
     """Refuse a complete `thing` that contradicts itself or the rest of its load balancer.
 
     `graph` may hold an object of the same id (its older self, or itself): that one is ignored. So every object of
     a graph made in one call may be checked against the whole graph.
 
-    Raises Invalid, BadOption, BadRule, BadPolicy (400), NotFound (404), Immutable, Duplicate, TooMany (409),
-    Unsupported (501).
+    old: what it was before an update. What was taken once stays, even if the operator would refuse it now.
+
+    Raises Invalid, BadOption, DisabledOption, NoChildren, NoDirectPorts, BadRule, BadPolicy (400), NotFound (404),
+    Immutable, Duplicate, TooMany (409).
     """
+    before: Any = old
     match thing:
         case LoadBalancer():
-            loadbalancer.check(thing)
+            loadbalancer.check(graph, thing, before, deployment)
         case Listener():
-            listener.check(graph, thing)
+            listener.check(graph, thing, before, deployment)
         case Pool():
-            pool.check(thing)
+            pool.check(thing, before, deployment)
         case Member():
-            member.check(graph, thing)
+            member.check(graph, thing, deployment)
         case HealthMonitor():
-            healthmonitor.check(graph, thing)
+            healthmonitor.check(graph, thing, before, deployment)
         case L7Policy():
             l7policy.check(graph, thing)
         case L7Rule():

@@ -10,7 +10,7 @@ from ottava.model.graph import LoadBalancerGraph
 from ottava.model.l7 import L7Policy
 from ottava.model.listener import Listener
 from ottava.model.pool import Pool
-from ottava.rules.consistency.surroundings import check_protocols, referred
+from ottava.rules.consistency.surroundings import check_children, check_protocols, referred
 
 ARGUMENTS = {
     "redirect_pool_id": "REDIRECT_TO_POOL",
@@ -55,8 +55,9 @@ def merge(old: L7Policy, changes: Mapping[str, object]) -> L7Policy:
 
 
 def check(graph: LoadBalancerGraph, policy: L7Policy) -> None:
-    """Its listener speaks HTTP, its action has its argument, and its pool can stand behind its listener."""
+    """Its listener takes policies, its action has its argument, and its pool can stand behind its listener."""
     listener = referred(graph.listeners, Listener, policy.listener_id)
+    check_children(listener)
     needed = next((name for name, action in ARGUMENTS.items() if action == policy.action), None)
     if needed and getattr(policy, needed) is None:
         raise errors.BadPolicy(reason=f"{needed} must not be None")
@@ -64,8 +65,3 @@ def check(graph: LoadBalancerGraph, policy: L7Policy) -> None:
         if policy.redirect_url is not None or policy.redirect_prefix is not None:
             raise errors.BadPolicy(reason=BOTH)
         check_protocols(listener, referred(graph.pools, Pool, policy.redirect_pool_id))
-    if listener.protocol != "HTTP":
-        raise errors.Unsupported(
-            provider=graph.load_balancer.provider,
-            reason=f"{listener.protocol} protocol listeners do not support L7 policies",
-        )

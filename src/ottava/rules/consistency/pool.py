@@ -9,12 +9,20 @@ from ottava.model import errors, status
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.l7 import L7Policy
 from ottava.model.listener import Listener
-from ottava.model.pool import Pool, SessionPersistence
+from ottava.model.pool import DATAGRAM_PROTOCOLS, Pool, SessionPersistence
+from ottava.rules.consistency import tls
 from ottava.rules.consistency.surroundings import check_protocols, referred
+from ottava.rules.deployment import Deployment
 
 
-def complete(pool: Pool) -> Pool:
-    """A session persistence as it was read, a mapping of the keys given, becomes the type that it is."""
+def complete(pool: Pool, deployment: Deployment) -> Pool:
+    """A session persistence becomes the type that it is; TLS says how it is spoken."""
+    typed = _typed(pool)
+    return tls.complete(typed, deployment.pool_tls) if pool.tls_enabled else typed
+
+
+def _typed(pool: Pool) -> Pool:
+    """A session persistence is read as a mapping of the keys given."""
     given: object = pool.session_persistence
     if not isinstance(given, Mapping):
         return pool
@@ -23,35 +31,57 @@ def complete(pool: Pool) -> Pool:
     return msgspec.structs.replace(pool, session_persistence=SessionPersistence(**given))
 
 
-def merge(old: Pool, changes: Mapping[str, object]) -> Pool:
+def merge(old: Pool, changes: Mapping[str, object], deployment: Deployment) -> Pool:
     """A new session persistence replaces the old one, except that it keeps the type if it names none; an empty one
-    says nothing."""
+    says nothing. A null asks for the default ciphers and versions of TLS, whatever is spoken."""
+    defaults: dict[str, object] = {
+        "tls_ciphers": deployment.pool_tls.ciphers,
+        "tls_versions": deployment.pool_tls.versions,
+    }
+    asked = {name: value for name, value in defaults.items() if name in changes and changes[name] is None}
+    changes = {**changes, **asked}
     given = changes.get("session_persistence")
-    if not isinstance(given, Mapping):
-        return msgspec.structs.replace(old, **changes)
+    if isinstance(given, Mapping):
+        changes["session_persistence"] = _persistence(old, given)
+    return _typed(msgspec.structs.replace(old, **changes))
+
+
+def _persistence(old: Pool, given: Mapping[str, object]) -> object:
     if not given:
-        return msgspec.structs.replace(old, **{**changes, "session_persistence": old.session_persistence})
-    if "type" not in given:
-        if old.session_persistence is None:
-            raise errors.Invalid(reason="Invalid session_persistence provided.")
-        given = {**given, "type": old.session_persistence.type}
-    return complete(msgspec.structs.replace(old, **{**changes, "session_persistence": given}))
+        return old.session_persistence
+    if "type" in given:
+        return given
+    if old.session_persistence is None:
+        raise errors.Invalid(reason="Invalid session_persistence provided.")
+    return {**given, "type": old.session_persistence.type}
 
 
-def check(pool: Pool) -> None:
-    """Its session persistence."""
-    persistence = pool.session_persistence
-    if persistence is None:
+def check(pool: Pool, old: Pool | None, deployment: Deployment) -> None:
+    """Its session persistence and what TLS it speaks."""
+    if pool.session_persistence is not None:
+        _check_persistence(pool, pool.session_persistence)
+    if pool.crl_container_ref and not pool.ca_tls_container_ref:
+        raise errors.Invalid(reason="crl_container_ref needs a ca_tls_container_ref.")
+    tls.check_ciphers(pool, old, deployment)
+    tls.check_versions(pool, old, pool.tls_enabled, deployment)
+
+
+def _check_persistence(pool: Pool, wish: SessionPersistence) -> None:
+    if pool.protocol in DATAGRAM_PROTOCOLS:
+        if wish.type != "SOURCE_IP" or wish.cookie_name is not None:
+            raise errors.Invalid(
+                reason=f"session_persistence: {pool.protocol} pools take SOURCE_IP without a cookie_name only."
+            )
         return
-    if persistence.persistence_timeout is not None or persistence.persistence_granularity is not None:
+    if wish.persistence_timeout is not None or wish.persistence_granularity is not None:
         raise errors.Invalid(
             reason="session_persistence: persistence_timeout and persistence_granularity are for UDP and SCTP pools "
             f"only, and this pool speaks {pool.protocol}."
         )
-    if persistence.type == "APP_COOKIE" and not persistence.cookie_name:
+    if wish.type == "APP_COOKIE" and not wish.cookie_name:
         raise errors.Invalid(reason="session_persistence: APP_COOKIE needs a cookie_name.")
-    if persistence.type != "APP_COOKIE" and persistence.cookie_name is not None:
-        raise errors.Invalid(reason=f"session_persistence: {persistence.type} takes no cookie_name.")
+    if wish.type != "APP_COOKIE" and wish.cookie_name is not None:
+        raise errors.Invalid(reason=f"session_persistence: {wish.type} takes no cookie_name.")
 
 
 def check_attach(graph: LoadBalancerGraph, pool: Pool, listener_id: str) -> None:

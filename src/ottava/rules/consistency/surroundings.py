@@ -29,8 +29,15 @@ def others(table: Mapping[str, R], thing: R) -> Iterator[R]:
             yield other
 
 
+def check_children(listener: Listener) -> None:
+    """Raises NoChildren for a listener that serves figures of its own."""
+    if listener.protocol == "PROMETHEUS":
+        raise errors.NoChildren(protocol=listener.protocol)
+
+
 def check_protocols(listener: Listener, pool: Pool) -> None:
-    """Raises Invalid when the pool cannot stand behind the listener."""
+    """Raises Invalid when the pool cannot stand behind the listener, NoChildren when none can."""
+    check_children(listener)
     if pool.protocol not in POOL_PROTOCOLS[listener.protocol]:
         raise errors.Invalid(
             reason=f"The pool protocol '{pool.protocol}' is invalid while the listener protocol is "
