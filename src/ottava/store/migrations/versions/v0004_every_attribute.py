@@ -13,8 +13,8 @@ from alembic import op
 
 from ottava.store.columns import string, text
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
