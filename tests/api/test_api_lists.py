@@ -38,6 +38,7 @@ LISTS = [  # query, names in their order
     ("admin_state_up=True", ("two", "four")),
     ("admin_state_up=yes", ("two", "four")),
     ("admin_state_up=banana", ("one", "three", "five")),
+    ("admin_state_up=t", ("one", "three", "five")),
     ("enabled=1", ("two", "four")),
     ("admin_state_up=false&protocol=TCP&name=one", ("one",)),
     ("project_id=lists", NAMES),

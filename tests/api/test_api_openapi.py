@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
+from support.world import World
 
 from ottava import policies
 from ottava.api import paths
@@ -94,43 +95,17 @@ BOUNDED = settings(
 )
 
 
-class World:
-    """What is there to be asked for: a tree with one object of each kind, made anew when something of it is deleted."""
-
-    def __init__(self, api: Any) -> None:
-        self.api = api
-        self.ids: dict[str, str] = {}
-        self.renew()
-
-    def renew(self) -> None:
-        """Another tree."""
-        made = self.api.make(
-            "loadbalancers",
-            listeners=[{"protocol": "HTTP", "protocol_port": 80, "l7policies": [
-                {"action": "REJECT", "rules": [{"type": "PATH", "compare_type": "EQUAL_TO", "value": "/"}]}]}],
-            pools=[{"protocol": "HTTP", "lb_algorithm": "ROUND_ROBIN", "members": [{"address": "198.18.0.1", "protocol_port": 80}],
-                    "healthmonitor": {"type": "HTTP", "delay": 5, "timeout": 2, "max_retries": 3}}],
-        )  # fmt: skip
-        (listener,), (pool,) = made["listeners"], made["pools"]
-        (policy,) = listener["l7policies"]
-        self.ids = {
-            "loadbalancer_id": made["id"], "listener_id": listener["id"], "pool_id": pool["id"],
-            "member_id": pool["members"][0]["id"], "healthmonitor_id": pool["healthmonitor"]["id"],
-            "l7policy_id": policy["id"], "l7rule_id": policy["rules"][0]["id"], "project_id": made["project_id"],
-            "provider": made["provider"], "subnet": self.api.subnet_id,
-        }  # fmt: skip
-
-    def identifiers(self) -> st.SearchStrategy[str]:
-        """Ids that are there, and ids that are not."""
-        names = [name for name in self.ids if name not in ("project_id", "provider")]
-        return st.one_of(st.sampled_from(names).map(lambda name: self.ids[name]), st.uuids(version=4).map(str))
+def identifiers(world: World) -> st.SearchStrategy[str]:
+    """Ids that are there, and ids that are not."""
+    names = [name for name in world.ids if name not in ("project_id", "provider")]
+    return st.one_of(st.sampled_from(names).map(lambda name: world.ids[name]), st.uuids(version=4).map(str))
 
 
 @pytest.fixture(scope="module")
 def world(api: Any) -> Iterator[World]:
     """A tree; schemathesis takes the ids of bodies and query strings from it."""
     found = World(api)
-    schemathesis.openapi.format("uuid", found.identifiers())
+    schemathesis.openapi.format("uuid", identifiers(found))
     yield found
     schemathesis.openapi.format("uuid", st.uuids(version=4).map(str))
 

@@ -21,6 +21,7 @@ from ottava.api.site import Site, Wakeup
 from ottava.api.stats import Stats
 from ottava.api.versions import Version, Versions
 from ottava.cloud.network.base import NetworkService
+from ottava.model import errors as refused
 from ottava.model.health_monitor import HealthMonitor
 from ottava.model.l7 import L7Policy, L7Rule
 from ottava.model.listener import Listener
@@ -93,7 +94,7 @@ def create_app(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wa
     """
     site = make_site(conf, engine, network, wakeup)
     chosen = site.settings
-    app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[AcceptsJson()])
+    app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[AcceptsJson(), NeedsId()])
     errors.install(app)
     for path, handler in routes(site).items():
         app.add_route(path, handler)
@@ -109,3 +110,12 @@ class AcceptsJson:
             return
         if not req.client_accepts("application/json"):
             raise falcon.HTTPNotAcceptable(description="The answer would be application/json.")
+
+
+class NeedsId:
+    """Refuse what is asked of a whole collection and can only be done with one object."""
+
+    def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: object, params: object) -> None:
+        done = f"on_{req.method.lower()}"
+        if req.method in ("PUT", "DELETE") and isinstance(resource, Collection) and not hasattr(resource, done):
+            raise refused.BadBody(argument="id", empty=True)

@@ -125,7 +125,7 @@ _ANSWERS: dict[type[errors.Refused], tuple[int, str | Callable[[Facts], str]]] =
     errors.InUse: (409, "{resource} {id} is in use by {by} {by_id}"),
     errors.TooMany: (409, "Too many rules on L7 policy {id}"),
     errors.Unsupported: (501, "Provider '{provider}' does not support a requested option: {reason}"),
-    errors.ProjectBusy: (503, "Project busy. Unable to lock the project. Please try again."),
+    errors.ProjectBusy: (503, "Project busy.  Unable to lock the project.  Please try again."),
     errors.Unavailable: (503, "Ottava cannot answer at the moment. Please try again."),
 }
 

@@ -16,7 +16,7 @@ from ottava.api.populated import Populated
 from ottava.api.resource import Collection, Handler, Item, check_subnets, find
 from ottava.cloud.network.base import NetworkService
 from ottava.crash import crash_point
-from ottava.model import errors, scalars, status
+from ottava.model import errors, status
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.resource import Resource
@@ -140,8 +140,7 @@ class OneLoadBalancer(Item):
             self.site.network.release_port(thing.vip_port_id or "", thing.id)
 
     def check_delete(self, req: falcon.Request, graph: LoadBalancerGraph, thing: Resource) -> None:
-        cascade = scalars.truth(dict(query_string.pairs(req.query_string)).get("cascade", ""))
-        consistency.check_delete(graph, thing, cascade)
+        consistency.check_delete(graph, thing, query_string.flag(req.query_string, "cascade"))
 
 
 class Status(Handler):

@@ -16,7 +16,6 @@ from ottava.model.attribute import attributes
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.member import Member
 from ottava.model.pool import Pool
-from ottava.model.scalars import truth
 from ottava.rules import consistency
 from ottava.rules.mutability import CREATE, DELETE, UPDATE
 from ottava.store.engine import reading
@@ -43,7 +42,7 @@ class Members(Collection):
     def on_put(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         parent_id = ids["pool_id"]
         wanted = self.wanted(req)
-        additive = truth(dict(query_string.pairs(req.query_string)).get("additive_only", ""))
+        additive = query_string.flag(req.query_string, "additive_only")
         with reading(self.site.engine) as conn:
             home = self.parent_in_url(conn, parent_id)
         who = context(req.env)

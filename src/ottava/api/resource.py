@@ -143,7 +143,9 @@ class Collection(Handler):
         thing = self.make(values, home)
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> render.Json:
-            tree.carry_out(self.site, conn, graph, *self.complete(graph, thing, values))
+            with tree.clashes_last(self.site, conn, graph, thing):
+                changes, moved = self.complete(graph, thing, values)
+            tree.carry_out(self.site, conn, graph, changes, moved)
             return self.show(conn, thing.id)
 
         self.answer(resp, tree.writing(self.site, home.loadbalancer_id, self.needed, job), 201)

@@ -6,7 +6,8 @@ It runs under the lock of the load balancer's row, so that what it reads stays t
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -71,6 +72,21 @@ def writing(
     crash_point("api:committed")
     site.wakeup.send()
     return result
+
+
+@contextmanager
+def clashes_last(site: Site, conn: Connection, graph: LoadBalancerGraph, thing: Resource) -> Iterator[None]:
+    """What clashes with another object is told only where neither quota (403) nor state (409) forbid to create `thing`.
+
+    Raises QuotaMet, ProjectBusy, Immutable, and what the body raises.
+    """
+    try:
+        yield
+    except (errors.Duplicate, errors.TooMany):
+        if not _done(graph, Change(CREATE, thing)):
+            reserve(site, conn, graph.load_balancer.project_id, {thing.kind.policy: 1})
+            mutability.check(graph, thing, CREATE, site.settings.immutable_while_pending)
+        raise
 
 
 def carry_out(

@@ -99,8 +99,8 @@ def _boolean(value: object) -> bool:
 
 
 def truth(text: str) -> bool:
-    """A boolean in a query string: true, 1, yes or on in any case; anything else is false."""
-    return text.lower() in ("true", "1", "yes", "on", "t", "y")
+    """A boolean as a filter: true, 1, yes or on in any case; anything else is false."""
+    return text.lower() in ("true", "1", "yes", "on")
 
 
 BOOLEAN = Scalar(_boolean, "boolean", {"type": "boolean"}, truth)
@@ -206,7 +206,7 @@ def one_of_numbers(sql: str, *values: float) -> Scalar:
             pass
         raise ValueError(f"Value should be one of: {', '.join(map(str, values))}")
 
-    return Scalar(read, sql, {"type": "number", "enum": list(values)}, read)
+    return Scalar(read, sql, {"type": "number", "enum": list(values)}, lambda text: kind(float(text)))
 
 
 def or_null(schema: Mapping[str, object]) -> dict[str, object]:
