@@ -6,6 +6,7 @@ reasons raised are the contract's words; api/errors.py sets them in a sentence.
 """
 
 import ipaddress
+import math
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -194,6 +195,13 @@ def one_of(*values: str, reason: str | None = None) -> Scalar:
     return Scalar(read, f"string:{max(map(len, values))}", {"type": "string", "enum": list(values)}, str)
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("Value should be a number")
+    return number
+
+
 def one_of_numbers(sql: str, *values: float) -> Scalar:
     """One of a closed list of numbers, also written as strings; `sql` is "integer" or "float"."""
     kind: Callable[[str | int | float], float] = int if sql == "integer" else float
@@ -206,7 +214,7 @@ def one_of_numbers(sql: str, *values: float) -> Scalar:
             pass
         raise ValueError(f"Value should be one of: {', '.join(map(str, values))}")
 
-    return Scalar(read, sql, {"type": "number", "enum": list(values)}, lambda text: kind(float(text)))
+    return Scalar(read, sql, {"type": "number", "enum": list(values)}, _integer if sql == "integer" else _finite)
 
 
 def or_null(schema: Mapping[str, object]) -> dict[str, object]:
