@@ -25,6 +25,7 @@ from ottava.model.graph import LoadBalancerGraph
 from ottava.store import engine as database
 from ottava.store import graphs
 from ottava.store.addresses import Addresses
+from ottava.store.tables import CATALOGUE_TABLES
 
 NETWORKS = ("lan 198.18.0.0/16 fd00:0:0:77::/64", "other 198.19.0.0/24")
 USERS = {  # name: (project, roles)
@@ -127,7 +128,7 @@ class Api:
         found = {}
         with database.reading(self.engine) as conn:
             for table in ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "rule", "tag",
-                          "address", "work"):  # fmt: skip
+                          "address", "work", "amphora", *CATALOGUE_TABLES):  # fmt: skip
                 found[table] = [tuple(row) for row in conn.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))]
         return found
 

@@ -53,3 +53,29 @@ def test_every_write_counts(api: Any) -> None:
     graph = api.graph(lb)
     assert graph.generation == 9
     assert sorted(pool.generation for pool in graph.pools.values()) == list(range(2, 10))
+
+
+def test_one_name_is_taken_once(api: Any) -> None:
+    profile = made(api, "flavorprofiles", {"name": "p", "provider_name": "ottava", "flavor_data": "{}"})
+    body = {"flavor": {"name": "taken", "flavor_profile_id": profile}}
+    assert at_once(api, "flavors", [body] * 4) == [201] + [409] * 3
+
+
+def test_what_is_chosen_stays_on_offer(api: Any) -> None:
+    profile = made(api, "flavorprofiles", {"name": "p", "provider_name": "ottava", "flavor_data": "{}"})
+    for turn in range(4):
+        flavor = made(api, "flavors", {"name": f"fleeting {turn}", "flavor_profile_id": profile})
+        body = {"loadbalancer": {"vip_subnet_id": api.subnet_id, "flavor_id": flavor}}
+        with ThreadPoolExecutor(2) as pool:
+            created = pool.submit(at_once, api, "loadbalancers", [body] * 2)
+            removed = pool.submit(falcon.testing.TestClient(api.app).simulate_delete, f"/v2/lbaas/flavors/{flavor}")
+        users = len(api.ids(f"loadbalancers?flavor_id={flavor}"))
+        assert created.result().count(201) == users
+        assert removed.result().status_code == (409 if users else 204)
+
+
+def made(api: Any, path: str, values: dict[str, str]) -> str:
+    """The id of a new entry."""
+    answer = api("POST", path, {path.removesuffix("s"): values})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json[path.removesuffix("s")]["id"])

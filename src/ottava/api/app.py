@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from ottava.api import errors, openapi, stack
 from ottava.api.authorize import Authorizer
+from ottava.api.catalogues import Catalogue, Offer
 from ottava.api.context import Wsgi
 from ottava.api.health import Healthcheck
 from ottava.api.load_balancers import Failover, LoadBalancers, OneLoadBalancer, Status
@@ -22,6 +23,7 @@ from ottava.api.stats import Stats
 from ottava.api.versions import Version, Versions
 from ottava.cloud.network.base import NetworkService
 from ottava.model import errors as refused
+from ottava.model.catalogue import AvailabilityZone, AvailabilityZoneProfile, Entry, Flavor, FlavorProfile
 from ottava.model.health_monitor import HealthMonitor
 from ottava.model.l7 import L7Policy, L7Rule
 from ottava.model.listener import Listener
@@ -55,6 +57,10 @@ def routes(site: Site) -> dict[str, object]:
         "/v2/quotas": Quotas(site),
         "/v2/quotas/{project_id}": OneQuota(site),
         "/v2/quotas/{project_id}/default": Defaults(site),
+        **_catalogue(site, "/v2/flavors", Flavor),
+        **_catalogue(site, "/v2/flavorprofiles", FlavorProfile),
+        **_catalogue(site, "/v2/availabilityzones", AvailabilityZone),
+        **_catalogue(site, "/v2/availabilityzoneprofiles", AvailabilityZoneProfile),
         "/v2/providers": Providers(site),
         "/v2/providers/{provider}/flavor_capabilities": Capabilities(
             site, "flavor_capabilities", lambda provider: provider.flavor_capabilities
@@ -78,6 +84,11 @@ def _resource(
 ) -> dict[str, object]:
     """The five verbs of a resource."""
     return {path: collection(site, cls), f"{path}/{{{cls.kind.policy}_id}}": item(site, cls)}
+
+
+def _catalogue(site: Site, path: str, cls: type[Entry]) -> dict[str, object]:
+    """The five verbs of what is on offer."""
+    return {path: Catalogue(site, cls), f"{path}/{{key}}": Offer(site, cls)}
 
 
 def make_site(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Site:

@@ -81,6 +81,7 @@ _DUPLICATES = {
     "default_pool": "This listener already has a default pool",
     "vip": "The VIP IP address is already in use: {reason}",
     "id": "Already an entity with that specified id.",
+    "name": "A {field} of {name} already exists.",
 }
 
 
@@ -93,6 +94,11 @@ class _Shown(dict[str, object]):
 
 def _filled(template: str, facts: Facts) -> str:
     return template.format_map(_Shown({name: shown(value) for name, value in facts.items()}))
+
+
+def _in_use(facts: Facts) -> str:
+    by = "by {by} {by_id}" if "by" in facts else "and cannot be modified."
+    return _filled("{resource} {id} is in use " + by, facts)
 
 
 def _by_what(templates: Mapping[str, str]) -> Callable[[Facts], str]:
@@ -116,13 +122,14 @@ _ANSWERS: dict[type[errors.Refused], tuple[int, str | Callable[[Facts], str]]] =
     errors.BadPolicy: (400, _bad_policy),
     errors.UndefinedPool: (400, "Validation failure: {reason}"),
     errors.ProviderNotEnabled: (400, "Provider '{provider}' is not enabled."),
+    errors.FlavorMismatch: (400, "Flavor '{id}' is not compatible with provider '{provider}'"),
     errors.NotAllowed: (403, "Policy does not allow this request to be performed."),
     errors.QuotaMet: (403, "Quota has been met for resources: {resource}"),
     errors.NotFound: (404, "{resource} {id} not found."),
     errors.InvalidState: (409, "Invalid state {state} of loadbalancer resource {id}"),
     errors.Immutable: (409, "{resource} {id} is immutable and cannot be updated."),
     errors.Duplicate: (409, _by_what(_DUPLICATES)),
-    errors.InUse: (409, "{resource} {id} is in use by {by} {by_id}"),
+    errors.InUse: (409, _in_use),
     errors.TooMany: (409, "Too many rules on L7 policy {id}"),
     errors.Unsupported: (501, "Provider '{provider}' does not support a requested option: {reason}"),
     errors.ProjectBusy: (503, "Project busy.  Unable to lock the project.  Please try again."),

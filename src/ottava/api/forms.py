@@ -15,7 +15,7 @@ from ottava.api.errors import shown
 from ottava.model import errors, scalars
 from ottava.model.attribute import Attribute, Create, Null, attributes, defaults
 from ottava.model.graph import RESOURCES
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared
 
 ALIAS = {"tenant_id": "project_id"}
 """Deprecated spellings, taken wherever the other is; they win when both are given."""
@@ -39,7 +39,7 @@ class Form(NamedTuple):
     nested    keys that hold other resources: name of their kind, or "" where they may not stand
     """
 
-    cls: type[Resource]
+    cls: type[Declared]
     argument: str
     known: Mapping[str, Attribute]
     required: frozenset[str]
@@ -47,7 +47,7 @@ class Form(NamedTuple):
 
 
 @functools.cache
-def create_form(cls: type[Resource], inside: bool = False) -> Form:
+def create_form(cls: type[Declared], inside: bool = False) -> Form:
     """What a POST takes; `inside`: as part of the body of its parent."""
     kind = cls.kind
     known = {name: each for name, each in attributes(cls).items() if each.create is not Create.NEVER}
@@ -67,7 +67,7 @@ def create_form(cls: type[Resource], inside: bool = False) -> Form:
 
 
 @functools.cache
-def update_form(cls: type[Resource]) -> Form:
+def update_form(cls: type[Declared]) -> Form:
     """What a PUT takes."""
     known = {name: each for name, each in attributes(cls).items() if each.update}
     argument = "l7rule_" if cls.kind.argument == "rule_" else cls.kind.argument
@@ -169,13 +169,13 @@ def _spelling(given: Mapping[str, object], name: str) -> str:
 def _null_on_create(form: Form, name: str, attribute: Attribute, values: Values) -> None:
     if name in form.required and name == form.cls.kind.parent:
         raise errors.NotFound(resource=RESOURCES[name.removesuffix("_id")].kind.word, id=None)
-    if name in form.required or attribute.null_create is Null.REFUSE:
+    if attribute.null_create is Null.REFUSE or (name in form.required and attribute.null_create is Null.OMIT):
         raise errors.BadOption(value=None, option=name)
     if attribute.null_create is not Null.OMIT:
         values[name] = _null(form.cls, name, attribute.null_create)
 
 
-def _null(cls: type[Resource], name: str, rule: Null) -> object:
+def _null(cls: type[Declared], name: str, rule: Null) -> object:
     if rule is Null.RESET:
         return defaults(cls)[name]
     return False if rule is Null.FALSE else None

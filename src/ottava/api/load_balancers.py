@@ -10,7 +10,7 @@ import falcon
 import msgspec
 from sqlalchemy import Connection
 
-from ottava.api import forms, query_string, render, tree
+from ottava.api import forms, offers, query_string, render, tree
 from ottava.api.context import Context, context
 from ottava.api.populated import Populated
 from ottava.api.resource import Collection, Handler, Item, check_subnets, find
@@ -34,16 +34,17 @@ class LoadBalancers(Collection):
         given = self.body(req, form)
         forms.check_known(form, given, (self.kind.name,))
         who = context(req.env)
-        balancer = self._wished(who, forms.create(form, given), named=given.get("provider") is not None)
+        balancer = self._wished(who, forms.create(form, given))
         self.check(who, "post", balancer.project_id)
         if given.get("vip_sg_ids") is not None:
             self.check(who, "post:vip_sg_ids", balancer.project_id)
-        provider = self.site.providers.get(balancer.provider)
         deployment = self.site.settings.deployment
         consistency.check(LoadBalancerGraph(load_balancer=balancer), balancer, deployment)
+        balancer = offers.settled(self.site, balancer, named=given.get("provider") is not None)
         graph = Populated(balancer, given, deployment).graph
         check_port(self.site.network, balancer.vip_qos_policy_id, balancer.vip_sg_ids)
         check_subnets(self.site.network, (member.subnet_id for member in graph.members.values()))
+        provider = self.site.providers.get(balancer.provider)
         for thing in graph.objects():
             provider.check(thing, graph)
         if not provider.carries_out:
@@ -52,14 +53,12 @@ class LoadBalancers(Collection):
         self._carry_out(graph)
         self.answer(resp, render.tree(graph), 201)
 
-    def _wished(self, who: Context, values: forms.Values, named: bool) -> LoadBalancer:
-        """The load balancer asked for; named: whether its provider was."""
+    def _wished(self, who: Context, values: forms.Values) -> LoadBalancer:
         given = {name: value for name, value in values.items() if value is not None}
         wish: forms.Values = {
             **values,
             "id": str(uuid.uuid4()),
             "project_id": given.get("project_id") or who.project_id,
-            "provider": values["provider"] if named else self.site.providers.default,
             "created_at": timestamp(),
             "generation": 1,
         }
@@ -113,6 +112,7 @@ class LoadBalancers(Collection):
             return  # by an attempt before this one, whose commit was not confirmed
         wanted = Counter(thing.kind.policy for thing in graph.objects())
         tree.reserve(self.site, conn, graph.load_balancer.project_id, wanted)
+        offers.hold(self.site, conn, graph.load_balancer)
         done = not self.site.providers.carries_out(graph.load_balancer.provider)
         resources.insert_many(conn, graph.objects(), done)
         if done:

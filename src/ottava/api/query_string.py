@@ -104,7 +104,7 @@ def _once(several: Parameters, names: tuple[str, ...]) -> dict[str, str]:
 def _filters(several: Parameters, declared: Mapping[str, Attribute]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, values in several.items():
-        name = INTERNAL.get(key, key)
+        name = _named(key, declared)
         attribute = declared.get(name)
         if attribute is None or not attribute.filterable or len(values) > 1 or name in found:
             raise errors.BadQuery(what="filter", value=key)
@@ -113,6 +113,11 @@ def _filters(several: Parameters, declared: Mapping[str, Attribute]) -> dict[str
         except (ValueError, OverflowError):
             raise errors.BadQuery(what="filter", value=key) from None
     return found
+
+
+def _named(key: str, declared: Mapping[str, Attribute]) -> str:
+    """The attribute that a key means."""
+    return key if key in declared else INTERNAL.get(key, key)
 
 
 def _tags(given: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def _sort(given: Mapping[str, str], declared: Mapping[str, Attribute]) -> tuple[
         return ()
     order: dict[str, bool] = {}
     for key, direction in wanted:
-        name = INTERNAL.get(key, key)
+        name = _named(key, declared)
         if name not in declared or not declared[name].filterable:
             raise errors.BadQuery(what="sort_key", value=key)
         order.setdefault(name, _descending(direction))

@@ -10,7 +10,7 @@ from ottava.model.graph import LoadBalancerGraph
 from ottava.model.l7 import L7Policy
 from ottava.model.listener import Listener
 from ottava.model.pool import Pool
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared, Resource
 
 Json = dict[str, object]
 Relations = Mapping[str, Any]
@@ -20,20 +20,23 @@ _LATER = ("fault", "project_id")
 
 
 @functools.cache
-def _plain(cls: type[Resource]) -> tuple[str, ...]:
+def _plain(cls: type[Declared]) -> tuple[str, ...]:
     return tuple(name for name, each in attributes(cls).items() if each.rendered and name not in _LATER)
 
 
-def own(thing: Resource) -> Json:
+def own(thing: Declared) -> Json:
     """The attributes of one resource, without relations."""
     answer: Json = {name: getattr(thing, name) for name in _plain(type(thing))}
-    answer["project_id"] = answer["tenant_id"] = thing.project_id
-    if thing.fault is not None:
-        answer["fault"] = thing.fault
+    if isinstance(thing, Resource):
+        answer["project_id"] = answer["tenant_id"] = thing.project_id
+        if thing.fault is not None:
+            answer["fault"] = thing.fault
+    elif answer.get("name", "") is None:
+        answer["name"] = ""
     return answer
 
 
-def short(thing: Resource, relations: Relations) -> Json:
+def short(thing: Declared, relations: Relations) -> Json:
     """One resource as show, list and update answer it. relations: ids by the relation's name."""
     answer = own(thing)
     for relation in thing.kind.relations:
@@ -41,7 +44,7 @@ def short(thing: Resource, relations: Relations) -> Json:
     return answer
 
 
-def _relate(answer: Json, relation: Relation, thing: Resource, relations: Relations) -> None:
+def _relate(answer: Json, relation: Relation, thing: Declared, relations: Relations) -> None:
     if not relation.reverse:
         answer[relation.name] = [{"id": getattr(thing, relation.key)}]
         return

@@ -6,8 +6,8 @@ state (409), the objects with their new generation; then a wake-up, then the ans
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import falcon
 import msgspec
@@ -20,13 +20,15 @@ from ottava.api.paths import asked_url
 from ottava.api.site import Site
 from ottava.cloud.network.base import NetworkService
 from ottava.model import errors
-from ottava.model.attribute import attributes
+from ottava.model.attribute import Kind, attributes
 from ottava.model.graph import RESOURCES, LoadBalancerGraph
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared, Resource
 from ottava.rules import consistency
 from ottava.rules.mutability import CREATE, DELETE, UPDATE
 from ottava.store import query, resources
 from ottava.store.engine import reading, timestamp
+
+D = TypeVar("D", bound=Declared)
 
 LONGEST_ID = 36
 
@@ -57,6 +59,25 @@ def check_subnets(network: NetworkService, ids: Iterable[str | None]) -> None:
     for id in dict.fromkeys(ids):
         if id is not None and not network.subnet_exists(id):
             raise errors.BadReference(kind="Subnet", id=id)
+
+
+def answer_page(
+    site: Site,
+    req: falcon.Request,
+    resp: falcon.Response,
+    *,
+    kind: Kind,
+    asked: query_string.Asked,
+    rows: Sequence[query.Found[D]],
+) -> None:
+    """Answer what was asked for of a page of a list, and the links to the pages around it."""
+    things = [render.chosen(render.short(*row), asked.fields) for row in rows]
+    answer: dict[str, object] = {kind.plural: things}
+    if site.settings.allow_pagination:
+        keys = [str(getattr(thing, kind.key)) for thing, _ in rows]
+        url = asked_url(req.env, site.settings.base_uri)
+        answer[kind.links or f"{kind.plural}_links"] = query_string.links(asked, url, keys)
+    resp.data = msgspec.json.encode(answer)
 
 
 class Handler:
@@ -112,17 +133,11 @@ class Collection(Handler):
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         parent_id = ids.get(str(self.kind.parent))
-        settings = self.site.settings
-        asked = query_string.read(req.query_string, attributes(self.cls), settings)
+        asked = query_string.read(req.query_string, attributes(self.cls), self.site.settings)
         who = context(req.env)
         with reading(self.site.engine) as conn:
             rows = query.page(conn, self.cls, asked.query, self.scope(conn, who, asked.project_id, parent_id))
-        things = [render.chosen(render.short(*row), asked.fields) for row in rows]
-        answer: dict[str, object] = {self.kind.plural: things}
-        if settings.allow_pagination:
-            url = asked_url(req.env, settings.base_uri)
-            answer[f"{self.kind.plural}_links"] = query_string.links(asked, url, [row[0].id for row in rows])
-        resp.data = msgspec.json.encode(answer)
+        answer_page(self.site, req, resp, kind=self.kind, asked=asked, rows=rows)
 
     def scope(self, conn: Connection, who: Context, asked: str | None, parent_id: str | None) -> dict[str, str]:
         """What the list is restricted to. Raises NotAllowed, NoParent."""

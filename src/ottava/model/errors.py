@@ -74,6 +74,10 @@ class ProviderNotEnabled(Refused):
     """A provider that the operator does not offer. Facts: provider."""
 
 
+class FlavorMismatch(Refused):
+    """A flavor that is another provider's. Facts: id, provider."""
+
+
 class NotAllowed(Refused):
     """The policy says no."""
 
@@ -99,7 +103,7 @@ class Duplicate(Refused):
 
 
 class InUse(Refused):
-    """Facts: resource, id, by (resource), by_id."""
+    """Facts: resource, id; by (resource) and by_id where one is to be named."""
 
 
 class TooMany(Refused):

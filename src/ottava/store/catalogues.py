@@ -26,10 +26,16 @@ def _is(cls: type[Entry], key: str) -> Any:
     return CATALOGUE_TABLES[cls.kind.name].c[cls.kind.key] == key
 
 
-def get(conn: Connection, cls: type[E], key: str, lock: bool = False) -> E | None:
-    """The entry, or None. lock: nobody changes or removes it until the transaction ends."""
+def get(conn: Connection, cls: type[E], key: str, lock: bool = False, share: bool = False) -> E | None:
+    """The entry, or None.
+
+    lock   nobody else holds, changes or removes it until the transaction ends
+    share  nobody changes or removes it, but others may hold it so too
+    """
     statement = select(CATALOGUE_TABLES[cls.kind.name]).where(_is(cls, key))
-    row = conn.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if lock or share:
+        statement = statement.with_for_update(read=not lock)
+    row = conn.execute(statement).one_or_none()
     return None if row is None else build(cls, row)
 
 
