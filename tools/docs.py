@@ -21,9 +21,11 @@ from oslo_policy import policy
 from ottava import options, policies
 from ottava.api.app import create_app
 from ottava.cloud.network.memory import memory_network
+from ottava.model.amphora import AmphoraInFull
 from ottava.model.attribute import Attribute, Create, attributes, defaults
+from ottava.model.catalogue import CATALOGUES
 from ottava.model.graph import RESOURCES
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared
 from ottava.store.wakeup import Wakeup
 
 ROOT = Path(__file__).parent.parent
@@ -89,10 +91,10 @@ def _rule(rule: policy.RuleDefault) -> str:
 def api_reference() -> str:
     """Every attribute of every resource."""
     head = "# The API, resource by resource\n\nThe same for machines: [openapi.json](openapi.json).\n\n"
-    return MADE + head + "".join(_resource(cls) for cls in RESOURCES.values())
+    return MADE + head + "".join(_resource(cls) for cls in (*RESOURCES.values(), *CATALOGUES.values(), AmphoraInFull))
 
 
-def _resource(cls: type[Resource]) -> str:
+def _resource(cls: type[Declared]) -> str:
     rows = "".join(_attribute(cls, name, attribute) for name, attribute in attributes(cls).items())
     return (
         f"## {cls.kind.word}\n\n"
@@ -101,7 +103,7 @@ def _resource(cls: type[Resource]) -> str:
     )
 
 
-def _attribute(cls: type[Resource], name: str, attribute: Attribute) -> str:
+def _attribute(cls: type[Declared], name: str, attribute: Attribute) -> str:
     default = defaults(cls).get(name)
     shown = "" if default is None or default == () else f"`{json.dumps(default)}`"
     update = "yes" if attribute.update else ""

@@ -83,12 +83,12 @@ def _resource(
     item: type[Item] = Item,
 ) -> dict[str, object]:
     """The five verbs of a resource."""
-    return {path: collection(site, cls), f"{path}/{{{cls.kind.policy}_id}}": item(site, cls)}
+    return {path: collection(site, cls), f"{path}/{{{cls.kind.parameter}}}": item(site, cls)}
 
 
 def _catalogue(site: Site, path: str, cls: type[Entry]) -> dict[str, object]:
     """The five verbs of what is on offer."""
-    return {path: Catalogue(site, cls), f"{path}/{{key}}": Offer(site, cls)}
+    return {path: Catalogue(site, cls), f"{path}/{{{cls.kind.parameter}}}": Offer(site, cls)}
 
 
 def make_site(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Site:

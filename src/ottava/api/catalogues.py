@@ -53,7 +53,9 @@ def check(site: Site, profile: Profile) -> None:
             site.providers.get(profile.provider_name).check_availability_zone(wanted)
 
 
-class _Handler:
+class Handler:
+    """What handlers of one kind of entry share."""
+
     def __init__(self, site: Site, cls: type[Entry]) -> None:
         self.site = site
         self.cls = cls
@@ -82,7 +84,7 @@ class _Handler:
         resp.data = msgspec.json.encode({self.kind.name: render.chosen(render.own(entry), fields)})
 
 
-class Catalogue(_Handler):
+class Catalogue(Handler):
     """List and create."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -110,16 +112,18 @@ class Catalogue(_Handler):
         self.answer(resp, self.carry_out(job, values["name"]), 201)
 
 
-class Offer(_Handler):
+class Offer(Handler):
     """Show, update and delete."""
 
-    def on_get(self, req: falcon.Request, resp: falcon.Response, key: str) -> None:
+    def on_get(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        key = ids[self.kind.parameter]
         self.check(req, "get_one")
         fields = query_string.fields(req.query_string, self.site.settings)
         with reading(self.site.engine) as conn:
             self.answer(resp, find(conn, self.cls, key), fields=fields)
 
-    def on_put(self, req: falcon.Request, resp: falcon.Response, key: str) -> None:
+    def on_put(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        key = ids[self.kind.parameter]
         form = forms.update_form(self.cls)
         changes = forms.update(form, self.given(req, form))
         self.check(req, "put")
@@ -135,7 +139,8 @@ class Offer(_Handler):
 
         self.answer(resp, self.carry_out(job, changes.get("name")))
 
-    def on_delete(self, req: falcon.Request, resp: falcon.Response, key: str) -> None:
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+        key = ids[self.kind.parameter]
         self.check(req, "delete")
 
         def job(conn: Connection) -> None:

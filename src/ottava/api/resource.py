@@ -91,7 +91,7 @@ class Handler:
 
     def ids(self, ids: Mapping[str, str]) -> tuple[str, str | None]:
         """Out of the ids in a URL, the object's own and, where it stands there too, its parent's."""
-        return ids[f"{self.kind.policy}_id"], ids.get(str(self.kind.parent))
+        return ids[self.kind.parameter], ids.get(str(self.kind.parent))
 
     def check(self, who: Context, verb: str, project_id: str) -> None:
         """Raises NotAllowed."""

@@ -107,6 +107,11 @@ class Kind(msgspec.Struct, frozen=True):
     relations: tuple[Relation, ...] = ()
     nested: Mapping[str, str] = {}
 
+    @property
+    def parameter(self) -> str:
+        """What names one of them in the routes."""
+        return f"{self.policy.replace('-', '_')}_id"
+
 
 @functools.cache
 def attributes(cls: type[msgspec.Struct]) -> dict[str, Attribute]:

@@ -83,12 +83,9 @@ class Flavor(Entry, kw_only=True):
 
     id: Annotated[str, ID]
     name: Annotated[
-        str | None,
-        Attribute(
-            scalars.string(255, 1), "A name for people; unique.", create=Create.REQUIRED, update=True,
-            null_update=Null.CLEAR,
-        ),
-    ]  # fmt: skip
+        str,
+        Attribute(scalars.string(255, 1), "A name for people; unique.", create=Create.REQUIRED, update=True),
+    ]
     description: Annotated[str, DESCRIPTION] = ""
     enabled: Annotated[bool, _ENABLED] = True
     flavor_profile_id: Annotated[

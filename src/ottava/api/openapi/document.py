@@ -8,16 +8,21 @@ import falcon
 import msgspec
 
 from ottava import policies
+from ottava.api.catalogues import Catalogue, Offer
 from ottava.api.openapi import schemas
 from ottava.api.openapi.operations import BODY, LIST, OPERATIONS, TAGS, Operation
 from ottava.api.openapi.schemas import Json, array, closed, ref, whole
 from ottava.api.paths import canonical
-from ottava.api.resource import Collection, Handler, Item
+from ottava.api.resource import Collection, Item
 from ottava.api.versions import VERSIONS
 from ottava.model.attribute import attributes
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared
 
 Routes = Mapping[str, object]
+
+COLLECTIONS = (Collection, Catalogue)
+ITEMS = (Item, Offer)
+DECLARED = (*COLLECTIONS, *ITEMS)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 USUAL = (400, 401, 403, 406, 429, 500, 503)
@@ -74,7 +79,7 @@ class Document:
 
 def document(routes: Routes) -> Json:
     """The document about a table of routes."""
-    classes = {each.cls.kind.name: each.cls for each in routes.values() if isinstance(each, Handler)}
+    classes = {each.cls.kind.name: each.cls for each in routes.values() if isinstance(each, DECLARED)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -143,12 +148,12 @@ def _names(path: str) -> list[str]:
 def _links(routes: Routes, method: str, path: str) -> Json:
     """From what was created to what can be done with it."""
     handler = routes[path]
-    if method != "POST" or not isinstance(handler, Collection):
+    if method != "POST" or not isinstance(handler, COLLECTIONS):
         return {}
-    name = f"{handler.kind.policy}_id"
+    name = handler.kind.parameter
     one = f"{path}/{{{name}}}"
     known = {each: f"$request.path.{each}" for each in _names(path)}
-    known[name] = f"$response.body#/{handler.kind.name}/id"
+    known[name] = f"$response.body#/{handler.kind.name}/{handler.kind.key}"
     return {
         verb.title(): {"operationId": _operation_id(verb, one, routes[one]), "parameters": known}
         for verb in METHODS
@@ -158,15 +163,15 @@ def _links(routes: Routes, method: str, path: str) -> Json:
 
 def _generic(method: str, path: str, handler: object) -> Operation | None:
     """One of the five verbs of a declared resource."""
-    if isinstance(handler, Collection):
+    if isinstance(handler, COLLECTIONS):
         return _of_collection(method, path, handler.cls)
-    return _of_item(method, handler.cls) if isinstance(handler, Item) else None
+    return _of_item(method, handler.cls) if isinstance(handler, ITEMS) else None
 
 
-def _of_collection(method: str, path: str, cls: type[Resource]) -> Operation | None:
+def _of_collection(method: str, path: str, cls: type[Declared]) -> Operation | None:
     kind = cls.kind
     if method == "GET":
-        many = {kind.plural: array(ref(kind.name)), f"{kind.plural}_links": array(ref("Link"))}
+        many = {kind.plural: array(ref(kind.name)), kind.links or f"{kind.plural}_links": array(ref("Link"))}
         return Operation(
             summary=f"List {kind.plural}",
             answer=closed(many, (kind.plural,)),
@@ -175,7 +180,7 @@ def _of_collection(method: str, path: str, cls: type[Resource]) -> Operation | N
             refuses=(404,) if _names(path) else (),
         )
     if method == "POST":
-        answer = ref(f"{kind.name}Full" if kind.parent else f"{kind.name}Tree")
+        answer = ref(f"{kind.name}Tree" if kind.nested and not kind.parent else f"{kind.name}Full")
         return Operation(
             summary=f"Create a {kind.word.lower()}",
             status=201,
@@ -186,7 +191,7 @@ def _of_collection(method: str, path: str, cls: type[Resource]) -> Operation | N
     return None
 
 
-def _of_item(method: str, cls: type[Resource]) -> Operation | None:
+def _of_item(method: str, cls: type[Declared]) -> Operation | None:
     kind, word = cls.kind, cls.kind.word.lower()
     if method == "GET":
         answer = whole({kind.name: ref(kind.name)})
@@ -199,7 +204,7 @@ def _of_item(method: str, cls: type[Resource]) -> Operation | None:
             refuses=(404, 409, 501, *BODY),
         )
     if method == "DELETE":
-        query = () if kind.parent else ("cascade",)
+        query = ("cascade",) if kind.nested and not kind.parent else ()
         return Operation(summary=f"Delete a {word}", status=204, query=query, refuses=(404, 409))
     return None
 
@@ -242,9 +247,9 @@ _VERBS = {"POST": "create", "GET": "show", "PUT": "update", "DELETE": "delete"}
 
 def _operation_id(method: str, path: str, handler: object) -> str:
     """A name for the functions that programs make of it."""
-    if isinstance(handler, Collection) and method == "GET":
+    if isinstance(handler, COLLECTIONS) and method == "GET":
         return f"list_{handler.kind.plural}"
-    if isinstance(handler, Item) or (isinstance(handler, Collection) and method == "POST"):
+    if isinstance(handler, ITEMS) or (isinstance(handler, COLLECTIONS) and method == "POST"):
         return f"{_VERBS[method]}_{handler.kind.name}"
     one = re.sub(r"(\w+)/\{\w+\}", lambda found: _singular(found[1]), path.removeprefix("/v2/"))
     return "_".join([method.lower(), *(re.findall(r"\w+", one) or ["versions"])])

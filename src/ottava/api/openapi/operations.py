@@ -7,7 +7,7 @@ import msgspec
 
 from ottava.api.openapi.schemas import IDENTIFIER, TEXT, Json, array, closed, ref, whole
 from ottava.api.quotas import LISTED
-from ottava.model import status
+from ottava.model import scalars, status
 from ottava.model.attribute import Attribute
 from ottava.wire.heartbeat import Counters
 
@@ -58,6 +58,10 @@ _LISTENER_STATE = whole({**_STATE, "pools": array(_POOL_STATE)})
 _STATUSES = whole({"statuses": whole({"loadbalancer": whole({**_STATE, "listeners": array(_LISTENER_STATE)})})})
 _STATS = whole({"stats": whole(dict.fromkeys(Counters.__struct_fields__, NUMBER))})
 _NAMED = array(closed({"name": TEXT, "description": TEXT}))
+_WORDS = {
+    "name": Attribute(scalars.TEXT_255, "Its name."),
+    "description": Attribute(scalars.TEXT_255, "What it means."),
+}
 _VERSION = whole({
     "id": TEXT, "status": {"enum": ["CURRENT", "SUPPORTED"]}, "updated": TEXT,
     "links": array(whole({"rel": {"const": "self"}, "href": TEXT})),
@@ -131,12 +135,16 @@ OPERATIONS: dict[str, Operation] = {
         summary="List the providers", answer=whole({"providers": _NAMED}), query=("fields",)
     ),
     "GET /v2/providers/{provider}/flavor_capabilities": Operation(
-        summary="List what a flavor may say", answer=whole({"flavor_capabilities": _NAMED}), query=("fields",)
+        summary="List what a flavor may say",
+        answer=whole({"flavor_capabilities": _NAMED}),
+        query=("fields",),
+        filters=_WORDS,
     ),
     "GET /v2/providers/{provider}/availability_zone_capabilities": Operation(
         summary="List what an availability zone may say",
         answer=whole({"availability_zone_capabilities": _NAMED}),
         query=("fields",),
+        filters=_WORDS,
     ),
     "GET /v2/networks": Operation(summary="List the networks", answer=whole({"networks": array(_NETWORK)})),
     "GET /v2/subnets": Operation(summary="List the subnets", answer=whole({"subnets": array(_SUBNET)})),

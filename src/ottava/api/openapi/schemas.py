@@ -11,7 +11,7 @@ from ottava.api import forms
 from ottava.model.attribute import Attribute, Null, Relation, attributes, defaults
 from ottava.model.graph import RESOURCES
 from ottava.model.quota import ALIASES, Quota
-from ottava.model.resource import Resource
+from ottava.model.resource import Declared
 from ottava.model.scalars import or_null
 
 Json = dict[str, object]
@@ -44,7 +44,7 @@ def array(item: object) -> Json:
     return {"type": "array", "items": item}
 
 
-def components(classes: Iterable[type[Resource]]) -> Json:
+def components(classes: Iterable[type[Declared]]) -> Json:
     """Every schema that has a name."""
     found: Json = {
         "Fault": whole(
@@ -61,7 +61,7 @@ def components(classes: Iterable[type[Resource]]) -> Json:
     return found | _quotas()
 
 
-def _of(cls: type[Resource]) -> Json:
+def _of(cls: type[Declared]) -> Json:
     """listenerCreate, listenerUpdate and listenerInside go in; the others come out.
 
     listener may lack anything, since `fields` chooses; listenerFull does not; listenerTree has its children in full.
@@ -90,7 +90,7 @@ def _described(attribute: Attribute, nullable: bool) -> Json:
     return {**schema, "description": f"{attribute.about} Since {attribute.since}."}
 
 
-def _taken(cls: type[Resource], form: forms.Form) -> Json:
+def _taken(cls: type[Declared], form: forms.Form) -> Json:
     """The attributes of a POST, with their defaults."""
     found: Json = {}
     for name, attribute in form.known.items():
@@ -120,7 +120,7 @@ def _nested(form: forms.Form) -> Json:
     return found
 
 
-def own(cls: type[Resource]) -> Json:
+def own(cls: type[Declared]) -> Json:
     """The attributes in an answer, without relations."""
     hints = typing.get_type_hints(cls)
     found = {
@@ -137,7 +137,7 @@ def _optional(hint: object) -> bool:
     return isinstance(hint, types.UnionType) and types.NoneType in typing.get_args(hint)
 
 
-def _always(cls: type[Resource]) -> tuple[str, ...]:
+def _always(cls: type[Declared]) -> tuple[str, ...]:
     """What is in an answer that was not asked for by `fields`."""
     many = (relation.name for relation in cls.kind.relations if relation.many)
     return (*(name for name in own(cls) if name not in OCCASIONAL), *many)
@@ -147,7 +147,7 @@ def _relation(relation: Relation) -> Json:
     return array(ref("Reference")) if relation.many else IDENTIFIER
 
 
-def _tree(cls: type[Resource]) -> Json:
+def _tree(cls: type[Declared]) -> Json:
     """A resource with its children in full, as the creation of a whole load balancer answers it."""
     inside: Json = {}
     for key, target in cls.kind.nested.items():

@@ -39,7 +39,7 @@ def _offers(table: str, id: sa.Column[str] | None, profile_id: str, profiles: st
     op.create_table(
         table,
         *([] if id is None else [id]),
-        sa.Column("name", string(255), nullable=id is not None),
+        sa.Column("name", string(255), nullable=False),
         sa.Column("description", string(255), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column(profile_id, string(64), nullable=False),
