@@ -31,7 +31,7 @@ from ottava.store.wakeup import Wakeup
 ROOT = Path(__file__).parent.parent
 SAMPLED = (
     *("ottava", "oslo.log", "oslo.policy", "keystonemiddleware.auth_token", "keystonemiddleware.audit"),
-    *("oslo.middleware.cors", "oslo.middleware.http_proxy_to_wsgi"),
+    *("oslo.middleware.cors", "oslo.middleware.healthcheck", "oslo.middleware.http_proxy_to_wsgi"),
 )
 """Whose options the sample of the configuration holds: the namespaces of oslo-config-generator."""
 MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n\n"

@@ -2,6 +2,7 @@
 """How the processes log: through oslo.log, so that operators find the options they know; to stderr by default."""
 
 import logging
+from contextvars import ContextVar
 
 from oslo_config import cfg
 from oslo_log import log as oslo_log
@@ -10,7 +11,10 @@ _NOTHING = "no %(error_summary)s"
 """An empty field, named so that oslo.log believes the format has the exception that is being handled, and does not
 append it: our messages say all themselves."""
 
-FORMAT = f"%(asctime)s %(levelname)s %(program)s: %(message)s%({_NOTHING})s"
+FORMAT = f"%(asctime)s %(levelname)s %(program)s: %(request)s%(message)s%({_NOTHING})s"
+
+request: ContextVar[str] = ContextVar("request", default="")
+"""The ids of the request that is being answered, if one is."""
 
 # Libraries that tell more than people want to read, below this level.
 _QUIET = {"httpx": "WARNING", "httpcore": "WARNING", "uvicorn": "WARNING", "granian": "WARNING", "alembic": "WARNING"}
@@ -25,6 +29,8 @@ class _Program(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.program = self._program
+        asked = request.get()
+        record.request = f"[{asked}] " if asked else ""
         record.__dict__[_NOTHING] = ""
         return True
 

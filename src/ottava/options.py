@@ -67,6 +67,14 @@ _API = [
     cfg.BoolOpt("allow_filtering", default=True, help="Obey filters."),
     cfg.BoolOpt("allow_field_selection", default=True, help="Obey fields."),
     cfg.BoolOpt("healthcheck_enabled", default=False, help="Answer GET /healthcheck, without authentication."),
+    cfg.BoolOpt("access_log", default=False, help="Log a line for each request."),
+    cfg.FloatOpt(
+        "rate_limit",
+        default=0,
+        min=0,
+        help="Requests a second that one worker takes of one project, 429 beyond; 0: any number.",
+    ),
+    cfg.IntOpt("rate_limit_burst", default=100, min=1, help="Requests that may come at once before rate_limit counts."),
     cfg.StrOpt("base_uri", default="", help="How clients reach the API, for links; empty: as the request says."),
     cfg.DictOpt(
         "enabled_provider_drivers",
@@ -141,6 +149,16 @@ _API = [
 
 _BODY = [
     cfg.IntOpt("max_request_body_size", default=114688, min=1, help="Largest body of a request, in bytes."),
+]
+
+_AUDIT = [
+    cfg.BoolOpt("enabled", default=False, help="Tell of each request in CADF, by keystonemiddleware's audit filter."),
+    cfg.StrOpt(
+        "audit_map_file",
+        default="/etc/ottava/audit_map.conf",
+        help="What requests are called there: etc/audit_map.conf.",
+    ),
+    cfg.StrOpt("ignore_req_list", default="", help="Methods that are not told of, separated by commas: GET,HEAD."),
 ]
 
 _QUOTAS = [
@@ -233,6 +251,7 @@ _GROUPS: Mapping[str, Sequence[cfg.Opt]] = {
     "database": _DATABASE,
     "api": _API,
     "oslo_middleware": _BODY,
+    "audit": _AUDIT,
     "quotas": _QUOTAS,
     "controller": _CONTROLLER,
     "agent": _AGENT,

@@ -9,7 +9,7 @@ from ottava.api import errors, openapi, stack
 from ottava.api.authorize import Authorizer
 from ottava.api.catalogues import Catalogue, Offer
 from ottava.api.context import Wsgi
-from ottava.api.health import Healthcheck
+from ottava.api.health import Healthcheck, checks
 from ottava.api.load_balancers import Failover, LoadBalancers, OneLoadBalancer, Status
 from ottava.api.members import Members
 from ottava.api.networks import Networks, Subnets
@@ -95,13 +95,14 @@ def make_site(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wak
     """What the handlers need, by the options. Raises registry.BadProviders."""
     known = registry.IDLE if conf.api.noop else registry.KNOWN
     providers = registry.Providers(conf.api.enabled_provider_drivers, conf.api.default_provider_driver, known)
-    return Site(settings(conf), engine, network, wakeup, Authorizer(conf), providers)
+    health = checks(conf, engine) if conf.api.healthcheck_enabled else None
+    return Site(settings(conf), engine, network, wakeup, Authorizer(conf), providers, health)
 
 
 def create_app(conf: cfg.ConfigOpts, engine: Engine, network: NetworkService, wakeup: Wakeup) -> Wsgi:
     """The application.
 
-    Raises http_basic.BadUserFile when the file of users cannot be used, registry.BadProviders.
+    Raises context.Unusable when the options make no sense or let nobody in, registry.BadProviders.
     """
     site = make_site(conf, engine, network, wakeup)
     chosen = site.settings

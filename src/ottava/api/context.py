@@ -2,7 +2,6 @@
 """Who asks: what the authentication middleware found out, as keystonemiddleware's headers say it."""
 
 import re
-import uuid
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -11,7 +10,6 @@ import msgspec
 Environ = MutableMapping[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-REQUEST_ID = "ottava.request_id"
 _WHO = (
     *("USER_ID", "USER_NAME", "USER_DOMAIN_ID", "USER_DOMAIN_NAME"),
     *("PROJECT_ID", "PROJECT_NAME", "PROJECT_DOMAIN_ID", "PROJECT_DOMAIN_NAME"),
@@ -73,21 +71,5 @@ def noauth(app: Wsgi) -> Wsgi:
         environ["HTTP_X_ROLES"] = "admin,member,reader"
         environ["ottava.is_admin"] = True
         return app(environ, start_response)
-
-    return middleware
-
-
-def request_id(app: Wsgi) -> Wsgi:
-    """Give each request an id, and each reply the id of its request."""
-
-    def middleware(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        identifier = f"req-{uuid.uuid4()}"
-        environ[REQUEST_ID] = identifier
-
-        def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
-            headers.append(("x-openstack-request-id", identifier))
-            return start_response(status, headers, *args)
-
-        return app(environ, start)
 
     return middleware

@@ -9,12 +9,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import itertools
 import logging
 import os
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +23,7 @@ import msgspec
 
 from ottava.api.context import IDENTITY, PROJECT, Environ, Unusable, Wsgi
 from ottava.api.errors import fault
+from ottava.api.rates import Rates, refused
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +39,20 @@ UNAUTHORIZED = msgspec.json.encode(
         }
     }
 )
+
+
+REMEMBER_WRONG = 1000
+BUCKETS = 16
+ATTEMPTS = 10
+ATTEMPTS_A_SECOND = 0.1
+"""What one bucket of names may try: so many passwords that are not known to be right or wrong, then one in ten seconds.
+A password costs its worker some 50 to 250 milliseconds; this bounds what strangers can make it spend."""
+
+
+class _TooMany(Exception):
+    def __init__(self, wait: float) -> None:
+        super().__init__()
+        self.wait = wait
 
 
 class BadUserFile(Unusable):
@@ -92,6 +107,8 @@ class HttpBasic:
         self._path = path
         self._secret = secrets.token_bytes(32)
         self._verified: dict[str, bytes] = {}  # user to HMAC of name, password and hash: one each, so bounded
+        self._wrong: set[bytes] = set()
+        self._attempts = Rates(ATTEMPTS_A_SECOND, ATTEMPTS)
         self._lock = threading.Lock()
         self._stamp = self._look()
         self._users: Mapping[str, User] = read_users(path)
@@ -101,6 +118,8 @@ class HttpBasic:
             environ.pop(name, None)
         try:
             user = self._authenticate(environ.get("HTTP_AUTHORIZATION", ""))
+        except _TooMany as error:
+            return refused(error.wait, start_response)
         except BadUserFile as error:
             LOG.error("Nobody can be authenticated: %s", error)
             start_response("503 Service Unavailable", [("content-type", "application/json")])
@@ -132,19 +151,39 @@ class HttpBasic:
 
     def _authenticate(self, header: str) -> User | None:
         name, password = _credentials(header)
+        if not name:
+            return None
         users = self._current()
         user = users.get(name)
-        if user is None:
-            for any_other in itertools.islice(users.values() if name else (), 1):
-                _matches(password, any_other.hash)  # a name that is not there takes as long as one that is
-            return None
-        mac = hmac.digest(self._secret, b"%b\0%b\0%b" % (name.encode(), user.hash, password), hashlib.sha256)
-        if hmac.compare_digest(self._verified.get(name, b""), mac):
+        mac = self._mac(name, user.hash if user else b"", password)
+        if user and hmac.compare_digest(self._verified.get(name, b""), mac):
             return user
-        if not _matches(password, user.hash):
+        if mac in self._wrong:
             return None
-        self._verified[name] = mac
-        return user
+        self._pay(name)
+        # A name that is not there takes as long as one that is.
+        any_hash = user.hash if user else next((each.hash for each in users.values()), b"")
+        if _matches(password, any_hash) and user:
+            self._verified[name] = mac
+            self._attempts.give(self._bucket(name))
+            return user
+        if len(self._wrong) >= REMEMBER_WRONG:
+            self._wrong.clear()
+        self._wrong.add(mac)
+        return None
+
+    def _mac(self, name: str, hashed: bytes, password: bytes) -> bytes:
+        return hmac.digest(self._secret, b"%b\0%b\0%b" % (name.encode(), hashed, password), hashlib.sha256)
+
+    def _bucket(self, name: str) -> str:
+        """Names, those that are there and those that are not, share a few buckets, by a hash that nobody can guess."""
+        return str(self._mac(name, b"", b"")[0] % BUCKETS)
+
+    def _pay(self, name: str) -> None:
+        """Raises _TooMany when too many passwords were wrong lately."""
+        wait = self._attempts.take(self._bucket(name), time.monotonic())
+        if wait:
+            raise _TooMany(wait)
 
 
 def _credentials(header: str) -> tuple[str, bytes]:

@@ -24,7 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_field_selection: bool
     base_uri: str
     immutable_while_pending: bool
-    healthcheck: bool
+    access_log: bool
+    rate_limit: float
+    rate_limit_burst: int
     orphan_grace: float
     quotas: Mapping[str, int]
     deployment: Deployment
@@ -44,7 +46,9 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         allow_field_selection=api.allow_field_selection,
         base_uri=api.base_uri.rstrip("/"),
         immutable_while_pending=api.immutable_while_pending,
-        healthcheck=api.healthcheck_enabled,
+        access_log=api.access_log,
+        rate_limit=api.rate_limit,
+        rate_limit_burst=api.rate_limit_burst,
         orphan_grace=conf.controller.orphan_grace,
         quotas={kind: conf.quotas[f"default_{kind}_quota"] for kind in attributes(Quota)},
         deployment=deployment(conf),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every handler needs, made once by app.create_app."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Engine
@@ -20,7 +20,10 @@ class Wakeup(Protocol):
 
 
 class Site(msgspec.Struct, frozen=True):
-    """The options, the database, the network, the hint, the policy and the providers of one API."""
+    """The options, the database, the network, the hint, the policy and the providers of one API.
+
+    health  oslo.middleware's healthcheck; None where the operator has not asked for it
+    """
 
     settings: Settings
     engine: Engine
@@ -28,3 +31,4 @@ class Site(msgspec.Struct, frozen=True):
     wakeup: Wakeup
     authorizer: Authorizer
     providers: Providers
+    health: Any
