@@ -128,7 +128,7 @@ class Machine:
     def pids(self) -> set[int]:
         """Of all processes of this Ottava, workers included."""
         pids = [each.pid for each in self.running()]
-        return {*pids, *(child for pid in pids for child in _children(pid))}
+        return {*pids, *(child for pid in pids for child in children(pid))}
 
     def kill_everything(self) -> None:
         """SIGKILL to `ottava up` and to all of its processes at once; the proxies are no part of them."""
@@ -234,9 +234,10 @@ class Machine:
         return done.stdout if ok else done.stderr
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes below one."""
     try:
         words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [below for word in words for below in (int(word), *_children(int(word)))]
+    return [below for word in words for below in (int(word), *children(int(word)))]

@@ -18,7 +18,7 @@ import msgspec
 import sqlalchemy
 from oslo_config import cfg
 from sqlalchemy import Connection, Double, Engine, event, select, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
@@ -30,9 +30,11 @@ T = TypeVar("T")
 
 LOCK_SECONDS = 10
 ATTEMPTS = 6
-_RETRY_STATES = ("40001", "40P01", "55P03")
-_RETRY_NUMBERS = (1180, 1205, 1213, 1047, 2006, 2013)
-"""Deadlocks, lost connections; in a cluster also a commit that another node forestalled, and a node that is not ready."""
+_RETRY = ("40001", "40P01", "55P03", 1180, 1205, 1213)
+"""Codes of a deadlock, of a lock that is not had, and of a commit that another node of a cluster forestalled."""
+
+_LEAVE = ("25006", "57P01", "57P02", "57P03", 1047, 1053, 1290, 1927)
+"""Codes of a server that ends, only reads, or is not ready: another may take its place, so its connections are given up."""
 
 _ALIVE = {
     "connect_timeout": LOCK_SECONDS,
@@ -100,6 +102,7 @@ def create_engine(url: str | URL, pool: Pool = Pool()) -> Engine:  # noqa: B008 
         "max_overflow": pool.overflow,
         "pool_timeout": pool.timeout,
         "pool_recycle": pool.recycle,
+        "pool_reset_on_return": None,  # every transaction is ended by us; on a lost connection it could only complain
     }
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -119,7 +122,14 @@ def create_engine(url: str | URL, pool: Pool = Pool()) -> Engine:  # noqa: B008 
             "init_command": "SET SESSION time_zone='+00:00', group_concat_max_len=16777216, "
             f"innodb_lock_wait_timeout={LOCK_SECONDS}"
         }
-    return sqlalchemy.create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+    engine = sqlalchemy.create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True, **options)
+    event.listen(engine, "handle_error", _leave)
+    return engine
+
+
+def _leave(context: ExceptionContext) -> None:
+    if _code(context.original_exception) in _LEAVE:
+        context.is_disconnect = True
 
 
 def hurried(engine: Engine) -> Engine:
@@ -253,12 +263,14 @@ def retrying(engine: Engine, function: Callable[[Connection], T]) -> T:
 
 def _transient(error: DBAPIError) -> bool:
     """Whether the same transaction may succeed a moment later."""
-    origin: Any = error.orig
-    if error.connection_invalidated or getattr(origin, "sqlstate", None) in _RETRY_STATES:
+    if error.connection_invalidated or _code(error.orig) in _RETRY:
         return True
-    if getattr(origin, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return True
-    return bool(isinstance(origin, Exception) and origin.args and origin.args[0] in _RETRY_NUMBERS)
+    return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _code(error: BaseException | None) -> object:
+    """The SQLSTATE of PostgreSQL or the number of MariaDB, None for others."""
+    return getattr(error, "sqlstate", None) or (error.args[0] if error is not None and error.args else None)
 
 
 def _words(error: DBAPIError) -> str:

@@ -144,6 +144,33 @@ def test_a_database_that_is_not_there_is_unavailable(engine, tmp_path):
         engines.retrying(broken, hosts.all)
 
 
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_commit_that_is_refused_is_tried_again(engine):
+    """As a cluster of MariaDB does when another node was first; one PostgreSQL does it to transactions that ask for it."""
+    with engines.writing(engine) as conn:
+        for name in ("a", "b"):
+            hosts.seen(conn, name, "https://old", {})
+    both, ended = threading.Barrier(2), []
+
+    def change(mine):
+        waited = []
+
+        def job(conn):
+            conn.execute(text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
+            assert len(hosts.all(conn)) == 2
+            hosts.seen(conn, mine, "https://new", {})
+            if not waited:
+                waited.append(both.wait())
+            ended.append(mine)
+
+        return lambda: engines.retrying(engine, job)
+
+    together(change("a"), change("b"))
+    assert len(ended) == 3
+    with engines.reading(engine) as conn:
+        assert [host.url for host in hosts.all(conn)] == ["https://new"] * 2
+
+
 @pytest.mark.parametrize("url", servers.SERVERS, indirect=True)
 def test_a_lost_connection_is_tried_again(engine):
     own, kill = {
