@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         default=False,
         help="the API alone, for tests of clients: no root, no traffic, and every object is ACTIVE at once",
     )
-    found["up"].add_argument("--port", type=int, metavar="N", help="port of the API (9876)")
+    found["up"].add_argument("--port", type=int, default=argparse.SUPPRESS, metavar="N", help="port of the API (9876)")
     found["down"].add_argument(
         "--purge", action="store_true", default=False, help="and delete the state: the database and the certificates"
     )
