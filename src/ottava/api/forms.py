@@ -15,6 +15,7 @@ from ottava.api.errors import shown
 from ottava.model import errors, scalars
 from ottava.model.attribute import Attribute, Create, Null, attributes, defaults
 from ottava.model.graph import RESOURCES
+from ottava.model.l7 import L7Policy
 from ottava.model.resource import Declared
 
 ALIAS = {"tenant_id": "project_id"}
@@ -145,7 +146,9 @@ def create(form: Form, given: Mapping[str, object]) -> Values:
 
 
 def update(form: Form, given: Mapping[str, object]) -> Values:
-    """The values of a PUT: only what changes. Raises BadValue, BadOption."""
+    """The values of a PUT: only what changes. Raises BadValue, BadOption, BadPolicy."""
+    if not given and form.cls is L7Policy:
+        raise errors.BadPolicy(reason="Invalid update options")
     changes: Values = {}
     for name, value in given.items():
         attribute = form.known[name]

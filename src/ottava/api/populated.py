@@ -31,6 +31,10 @@ REFERENCE = frozenset(("name", "admin_state_up", "tls_enabled"))
 """A pool in place of which nothing but these keys stands is one that is defined elsewhere in the request."""
 
 
+ORDER = (Pool, HealthMonitor, Member, Listener, L7Policy, L7Rule)
+"""In which objects are checked: of several faults, the one is reported that clients know from elsewhere."""
+
+
 class Populated:
     """A load balancer being put together from one body. Paths say where in the body an object stands."""
 
@@ -48,8 +52,9 @@ class Populated:
             self._listener(each, (*self._root, "listeners"))
         check_distinct(self.graph.members.values())
         around = without_members(self.graph)
-        for thing in self.graph.children():
-            consistency.check(around, thing, deployment)
+        for cls in ORDER:
+            for thing in getattr(self.graph, cls.kind.plural).values():
+                consistency.check(around, thing, deployment)
 
     def _values(self, cls: type[Resource], given: Given, path: tuple[str, ...]) -> forms.Values:
         form = forms.create_form(cls, inside=True)._replace(argument=LoadBalancer.kind.argument)

@@ -42,8 +42,6 @@ def complete(policy: L7Policy) -> L7Policy:
 
 def merge(old: L7Policy, changes: Mapping[str, object]) -> L7Policy:
     """An argument sent without an action switches to its action; arguments of the action before are dropped."""
-    if not changes:
-        raise errors.BadPolicy(reason="Invalid update options")
     sent = [name for name in ARGUMENTS if changes.get(name) is not None]
     action = changes.get("action")
     if action is None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ottava.model import errors, scalars
+from ottava.model import errors, scalars, status
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.listener import HTTP_PROTOCOLS, INSERT_HEADERS, TLS_INSERT_HEADERS, Listener
 from ottava.model.pool import Pool
 from ottava.rules.consistency import tls
-from ottava.rules.consistency.surroundings import check_protocols, others, referred
+from ottava.rules.consistency.surroundings import check_protocols, referred
 from ottava.rules.deployment import Deployment
 
 LAYER_4 = {
@@ -132,8 +132,13 @@ def _lacks_authority(authentication: str) -> errors.Invalid:
 
 
 def _check_port(graph: LoadBalancerGraph, listener: Listener) -> None:
+    """No listener before it has the same port: of two in one request, the second is refused."""
     layer = LAYER_4[listener.protocol]
-    for other in others(graph.listeners, listener):
+    for other in graph.listeners.values():
+        if other.id == listener.id:
+            return
+        if other.provisioning_status == status.PENDING_DELETE:
+            continue
         if other.protocol_port == listener.protocol_port and LAYER_4[other.protocol] == layer:
             raise errors.Duplicate(what="listener", protocol=other.protocol, protocol_port=other.protocol_port)
 
