@@ -104,10 +104,11 @@ class Keystone:
         return self._roles[name]
 
     def endpoint(self, url: str, kind: str = "load-balancer", region: str = "") -> str:
-        """A new entry of the catalog, in a region of its own unless one is named; the region."""
-        region = region or f"region-{secrets.token_hex(4)}"
+        """A new entry of the catalog, in a region of its own unless one that is there is named; the region."""
+        if not region:
+            region = f"region-{secrets.token_hex(4)}"
+            self.ask("PUT", f"regions/{region}", {"region": {}})
         service = self.ask("POST", "services", {"service": {"type": kind, "name": "ottava"}})["service"]["id"]
-        self.ask("PUT", f"regions/{region}", {"region": {}})
         for interface in ("public", "internal", "admin"):
             body = {"service_id": service, "region_id": region, "interface": interface, "url": url}
             self.ask("POST", "endpoints", {"endpoint": body})
