@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The many ways to write one path, brought to the one that the table of routes knows; and the way back, for links."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from ottava.api.context import Environ, Wsgi
 ASKED = "ottava.asked_path"
 MOUNT = "load-balancer"
 """The prefix under which clouds mount the service."""
+VERSIONS = frozenset({"v2", "v2.0"})
 _BESIDE = ("", "octavia", "networks", "subnets")
 """What stands beside the segment lbaas, not below it."""
 
@@ -17,14 +19,16 @@ _BESIDE = ("", "octavia", "networks", "subnets")
 def normal(path: str) -> str:
     """`path` without doubled and trailing slashes, prefix, ".json", "lbaas" and the ".0" of the version.
 
-    >>> normal("/load-balancer/v2.0//LBaaS/pools/")
-    '/v2/pools'
+    Clients put "v2.0" behind any endpoint that does not end with it, be there another version or not.
+
+    >>> normal("/load-balancer/v2.0//LBaaS/pools/"), normal("/v2/v2.0/lbaas/pools")
+    ('/v2/pools', '/v2/pools')
     """
     parts = [part for part in path.split("/") if part]
     if parts[:1] == [MOUNT]:
         parts = parts[1:]
-    if parts and parts[0] in ("v2", "v2.0"):
-        below = parts[1:]
+    if parts and parts[0] in VERSIONS:
+        below = list(itertools.dropwhile(VERSIONS.__contains__, parts))
         if below and below[0].lower() == "lbaas" and below[1:2] != ["octavia"]:
             below = below[1:]
         if below:

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every `openstack loadbalancer` command of the unmodified client, against a real Keystone.
+
+What a command has done is looked up through the API. A command that the installed client has and no test runs fails.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.cloud import Cloud
+from support.shell import Group, Shell
+
+TREE = ("listener", "pool", "member", "healthmonitor", "l7policy", "l7rule")
+CATALOGUES = ("flavor", "flavorprofile", "availabilityzone", "availabilityzoneprofile")
+OTHERS = ("loadbalancer", "quota", "provider", "amphora")
+
+
+@pytest.fixture(scope="module")
+def shell(shared_cloud: Cloud) -> Iterator[Shell]:
+    """One `openstack` of the administrator for all."""
+    found = Shell(shared_cloud.environment())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def run(shell: Shell, request: pytest.FixtureRequest) -> Iterator[Group]:
+    """The group of commands that the test is named for. Fails unless every one of them is run."""
+    found = Group(shell, request.node.name.removeprefix("test_"))
+    yield found
+    assert found.commands - found.ran == set()
+
+
+def _names(rows: list[dict[str, Any]]) -> set[str]:
+    return {row["name"] for row in rows}
+
+
+def test_member(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    pool = cloud.post("pools", loadbalancer_id=balancer["id"], name="p", protocol="HTTP", lb_algorithm="SOURCE_IP")
+    members = f"pools/{pool['id']}/members"
+    made = run.shows("create", "--name", "m", "--address", cloud.address(9), "--protocol-port", "8080", "--weight",
+                     "5", "--enable-backup", "--subnet-id", "lan-ipv4", "--monitor-port", "81", "--monitor-address",
+                     cloud.address(10), "--tag", "a", "--disable", "--wait", "p")  # fmt: skip
+    member = cloud.get(members, made["id"])
+    assert (member["address"], member["protocol_port"], member["weight"]) == (cloud.address(9), 8080, 5)
+    assert (member["backup"], member["subnet_id"], member["admin_state_up"]) == (True, cloud.subnet_id, False)
+    assert (member["monitor_port"], member["monitor_address"]) == (81, cloud.address(10))
+    run.does("set", "--name", "n", "--weight", "0", "--disable-backup", "--enable", "--monitor-port", "82", "--tag",
+             "b", "--wait", "p", "m")  # fmt: skip
+    member = cloud.get(members, made["id"])
+    assert (member["name"], member["weight"], member["backup"]) == ("n", 0, False)
+    assert (member["admin_state_up"], member["monitor_port"], sorted(member["tags"])) == (True, 82, ["a", "b"])
+    cloud.post(members, name="second", address=cloud.address(11), protocol_port=80)
+    assert _names(run.shows("list", "p")) == {"n", "second"}
+    assert _names(run.shows("list", "--tags", "a,b", "p")) == {"n"}
+    assert run.shows("show", "p", "n")["weight"] == 0
+    run.does("unset", "--name", "--weight", "--backup", "--monitor-port", "--monitor-address", "--tag", "a", "--wait",
+             "p", "n")  # fmt: skip
+    member = cloud.get(members, made["id"])
+    assert (member["name"], member["weight"], member["backup"], member["tags"]) == ("", 1, False, ["b"])
+    assert (member["monitor_port"], member["monitor_address"]) == (None, None)
+    run.does("delete", "--wait", "p", member["id"])
+    assert _names(cloud.list(members)) == {"second"}
+    assert "already using" in run.says("create", "--address", cloud.address(11), "--protocol-port", "80", "p")
+
+
+def test_healthmonitor(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    pool = cloud.post("pools", loadbalancer_id=balancer["id"], name="p", protocol="HTTP", lb_algorithm="SOURCE_IP")
+    made = run.shows("create", "--name", "hm", "--type", "HTTP", "--delay", "5", "--timeout", "4", "--max-retries",
+                     "2", "--max-retries-down", "4", "--http-method", "HEAD", "--url-path", "/up", "--expected-codes",
+                     "200-204", "--http-version", "1.1", "--domain-name", "example.org", "--tag", "a", "--wait",
+                     "p")  # fmt: skip
+    monitor = cloud.get("healthmonitors", made["id"])
+    assert monitor["pools"] == [{"id": pool["id"]}]
+    assert [monitor[name] for name in ("delay", "timeout", "max_retries", "max_retries_down")] == [5, 4, 2, 4]
+    assert [monitor[name] for name in ("http_method", "url_path", "expected_codes", "http_version", "domain_name")
+            ] == ["HEAD", "/up", "200-204", 1.1, "example.org"]  # fmt: skip
+    run.does("set", "--name", "other", "--delay", "6", "--timeout", "3", "--max-retries", "3", "--http-method", "GET",
+             "--url-path", "/x", "--expected-codes", "200,202", "--disable", "--tag", "b", "--wait", "hm")  # fmt: skip
+    monitor = cloud.get("healthmonitors", made["id"])
+    assert [monitor[name] for name in ("name", "delay", "timeout", "max_retries")] == ["other", 6, 3, 3]
+    assert [monitor[name] for name in ("http_method", "url_path", "expected_codes")] == ["GET", "/x", "200,202"]
+    assert (monitor["admin_state_up"], sorted(monitor["tags"])) == (False, ["a", "b"])
+    assert _names(run.shows("list", "--any-tags", "b,c")) == {"other"}
+    assert run.shows("list", "--not-tags", "a") == []
+    assert run.shows("show", "other")["delay"] == 6
+    run.does("unset", "--domain-name", "--http-version", "--expected-codes", "--http-method", "--url-path",
+             "--max-retries-down", "--name", "--all-tag", "--wait", "other")  # fmt: skip
+    monitor = cloud.get("healthmonitors", made["id"])
+    assert [monitor[name] for name in ("http_method", "url_path", "expected_codes")] == ["GET", "/", "200"]
+    assert (monitor["domain_name"], monitor["http_version"], monitor["max_retries_down"]) == (None, None, 3)
+    assert (monitor["name"], monitor["tags"]) == ("", [])
+    run.does("delete", "--wait", monitor["id"])
+    assert cloud.list("healthmonitors") == []
+
+
+def test_l7policy(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    pool = cloud.post("pools", loadbalancer_id=balancer["id"], name="p", protocol="HTTP", lb_algorithm="SOURCE_IP")
+    listener = cloud.post("listeners", loadbalancer_id=balancer["id"], name="l", protocol="HTTP", protocol_port=80)
+    made = run.shows("create", "--name", "first", "--description", "d", "--action", "REDIRECT_TO_URL",
+                     "--redirect-url", "https://example.org/a?b=c", "--redirect-http-code", "301", "--tag", "a",
+                     "--wait", "l")  # fmt: skip
+    policy = cloud.get("l7policies", made["id"])
+    assert (policy["listener_id"], policy["position"]) == (listener["id"], 1)
+    assert (policy["redirect_url"], policy["redirect_http_code"]) == ("https://example.org/a?b=c", 301)
+    run.shows("create", "--name", "to-pool", "--action", "REDIRECT_TO_POOL", "--redirect-pool", "p", "--position",
+              "1", "--disable", "l")  # fmt: skip
+    assert {each["name"]: each["position"] for each in cloud.list("l7policies")} == {"to-pool": 1, "first": 2}
+    assert cloud.named("l7policies", "to-pool")["redirect_pool_id"] == pool["id"]
+    run.does("unset", "--redirect-http-code", "--description", "first")
+    policy = cloud.get("l7policies", made["id"])
+    assert (policy["redirect_http_code"], policy["description"]) == (302, "")
+    run.does("set", "--action", "REDIRECT_PREFIX", "--redirect-prefix", "https://example.org", "--position", "1",
+             "--name", "moved", "--tag", "b", "--wait", "first")  # fmt: skip
+    policy = cloud.get("l7policies", made["id"])
+    assert (policy["action"], policy["redirect_prefix"]) == ("REDIRECT_PREFIX", "https://example.org")
+    assert (policy["redirect_url"], policy["position"], sorted(policy["tags"])) == (None, 1, ["a", "b"])
+    assert _names(run.shows("list")) == {"moved", "to-pool"}
+    assert _names(run.shows("list", "--listener", "l", "--tags", "a")) == {"moved"}
+    assert run.shows("show", "moved")["position"] == 1
+    run.does("unset", "--name", "--tag", "a", "--wait", "moved")
+    policy = cloud.get("l7policies", made["id"])
+    assert (policy["name"], policy["tags"]) == ("", ["b"])
+    run.does("delete", "--wait", policy["id"])
+    assert {each["name"]: each["position"] for each in cloud.list("l7policies")} == {"to-pool": 1}
+
+
+def test_l7rule(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    listener = cloud.post("listeners", loadbalancer_id=balancer["id"], name="l", protocol="HTTP", protocol_port=80)
+    policy = cloud.post("l7policies", listener_id=listener["id"], name="po", action="REJECT")
+    rules = f"l7policies/{policy['id']}/rules"
+    made = run.shows("create", "--type", "HEADER", "--compare-type", "STARTS_WITH", "--key", "X-Kind", "--value",
+                     "a b".replace(" ", "-"), "--invert", "--tag", "a", "--wait", "po")  # fmt: skip
+    rule = cloud.get(rules, made["id"])
+    assert [rule[name] for name in ("type", "compare_type", "key", "value", "invert")] == [
+        "HEADER", "STARTS_WITH", "X-Kind", "a-b", True]  # fmt: skip
+    run.does("set", "--compare-type", "REGEX", "--value", "^a(b|c)$", "--disable", "--tag", "b", "--wait", "po",
+             rule["id"])  # fmt: skip
+    rule = cloud.get(rules, rule["id"])
+    assert (rule["compare_type"], rule["value"], rule["admin_state_up"]) == ("REGEX", "^a(b|c)$", False)
+    assert [each["id"] for each in run.shows("list", "--tags", "a,b", "po")] == [rule["id"]]
+    assert run.shows("list", "--not-tags", "a", "po") == []
+    assert run.shows("show", "po", rule["id"])["value"] == "^a(b|c)$"
+    run.does("unset", "--invert", "--tag", "a", "--wait", "po", rule["id"])
+    rule = cloud.get(rules, rule["id"])
+    assert (rule["invert"], rule["tags"]) == (False, ["b"])
+    run.does("set", "--type", "PATH", "po", rule["id"])
+    run.does("unset", "--key", "--all-tag", "po", rule["id"])
+    rule = cloud.get(rules, rule["id"])
+    assert (rule["type"], rule["key"], rule["tags"]) == ("PATH", None, [])
+    run.does("delete", "--wait", "po", rule["id"])
+    assert cloud.list(rules) == []
+
+
+def test_quota(run: Group, shell: Shell, cloud: Cloud) -> None:
+    project, id = cloud.other_project, cloud.other_project_id
+    defaults = run.shows("defaults", "show")
+    assert set(defaults.values()) == {-1}
+    told = run.shows("set", "--loadbalancer", "1", "--listener", "2", "--pool", "3", "--member", "4",
+                     "--healthmonitor", "5", "--l7policy", "6", "--l7rule", "7", project)  # fmt: skip
+    names = ("loadbalancer", "listener", "pool", "member", "healthmonitor", "l7policy", "l7rule")
+    quota = cloud.get("quotas", id)
+    assert [quota[name] for name in names] == [1, 2, 3, 4, 5, 6, 7]
+    assert (quota["load_balancer"], quota["health_monitor"]) == (1, 5)
+    assert told["load_balancer"] == 1
+    assert run.shows("show", project)["l7rule"] == 7
+    listed = run.shows("list", "--project", id)
+    assert [(each["project_id"], each["pool"]) for each in listed] == [(id, 3)]
+    run.does("unset", "--loadbalancer", "--listener", "--pool", "--member", "--healthmonitor", project)
+    quota = cloud.get("quotas", id)
+    assert [quota[name] for name in names] == [-1, -1, -1, -1, -1, 6, 7]
+    run.does("unset", "--l7policy", "--l7rule", project)
+    assert {cloud.get("quotas", id)[name] for name in names} == {-1}
+    run.shows("set", "--loadbalancer", "0", project)
+    said = Group(shell, "loadbalancer").says("create", "--vip-subnet-id", "lan-ipv4", "--project", project)
+    assert "Quota has been met for resources: Load Balancer" in said
+    run.does("reset", project)
+    assert cloud.get("quotas", id)["loadbalancer"] == -1
+    assert id not in {each["project_id"] for each in cloud.list("quotas")}
+
+
+def test_provider(run: Group, cloud: Cloud) -> None:
+    listed = run.shows("list")
+    assert {each["name"]: each["description"] for each in listed} == {
+        each["name"]: each["description"] for each in cloud.list("providers")
+    }
+    both = run.shows("capability", "list", "octavia")
+    assert {each["type"] for each in both} == {"flavor", "availability_zone"}
+    flavor = run.shows("capability", "list", "--flavor", "octavia")
+    zone = run.shows("capability", "list", "--availability-zone", "octavia")
+    for rows, word in ((flavor, "flavor"), (zone, "availability_zone")):
+        told = cloud.ask("GET", f"providers/octavia/{word}_capabilities")[f"{word}_capabilities"]
+        assert [(each["name"], each["description"]) for each in rows] == [
+            (each["name"], each["description"]) for each in told
+        ]
+        assert rows

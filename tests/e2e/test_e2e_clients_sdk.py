@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every method of the load balancer proxy of the unmodified openstacksdk, against a real Keystone.
+
+What a method has done is looked up through the API. A method that the installed SDK has and no test uses fails.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from openstack import exceptions
+from openstack.load_balancer.v2._proxy import Proxy
+from support.cloud import Cloud
+
+METHODS = frozenset(name for name, value in vars(Proxy).items() if callable(value) and not name.startswith("_"))
+NOUNS = (
+    "provider",
+    "availability_zone_profile",
+    "availability_zone",
+    "flavor_profile",
+    "flavor",
+    "load_balancer",
+    "listener",
+    "pool",
+    "member",
+    "health_monitor",
+    "l7_policy",
+    "l7_rule",
+    "quota",
+    "amphora",
+)
+GENERIC = "load_balancer"
+"""What the methods that name no resource, like wait_for_delete, are tested with."""
+
+
+def noun(method: str) -> str:
+    """What a method is about.
+
+    >>> noun("l7_policies"), noun("wait_for_delete")
+    ('l7_policy', 'load_balancer')
+    """
+    singular = method.replace("policies", "policy")
+    return next((each for each in NOUNS if each in singular), GENERIC)
+
+
+class Recorder:
+    """Passes everything on to the proxy, and keeps what was used."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.used: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.used.add(name)
+        return getattr(self.proxy, name)
+
+
+@pytest.fixture(scope="module")
+def proxy(shared_cloud: Cloud) -> Iterator[Proxy]:
+    """That of the administrator."""
+    connection = shared_cloud.sdk()
+    yield connection.load_balancer
+    connection.close()
+
+
+@pytest.fixture
+def use(proxy: Proxy, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The proxy. Fails unless every method about what the test is named for is used."""
+    about = request.node.name.removeprefix("test_")
+    recorder = Recorder(proxy)
+    yield recorder
+    assert {each for each in METHODS if noun(each) == about} - recorder.used == set()
+
+
+def _gone(look: Callable[[], object]) -> bool:
+    with pytest.raises(exceptions.NotFoundException):
+        look()
+    return True
+
+
+def test_listener(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    made = use.create_listener(
+        name="l", load_balancer_id=balancer["id"], protocol="HTTP", protocol_port=80, allowed_cidrs=["198.18.0.0/16"],
+        insert_headers={"X-Forwarded-For": "true"}, connection_limit=9, timeout_client_data=1000, tags=["t"],
+    )  # fmt: skip
+    listener = cloud.get("listeners", made.id)
+    assert listener["loadbalancers"] == [{"id": balancer["id"]}] == made.load_balancers
+    assert (listener["allowed_cidrs"], listener["connection_limit"]) == (["198.18.0.0/16"], 9)
+    assert (listener["insert_headers"], listener["timeout_client_data"]) == ({"X-Forwarded-For": "true"}, 1000)
+    assert use.find_listener("l").id == use.get_listener(made.id).id == made.id
+    use.update_listener(made, name="m", allowed_cidrs=None)
+    listener = cloud.get("listeners", made.id)
+    assert (listener["name"], listener["allowed_cidrs"], listener["connection_limit"]) == ("m", None, 9)
+    assert [each.name for each in use.listeners(protocol="HTTP", protocol_port=80, tags="t")] == ["m"]
+    assert [each.name for each in use.listeners(load_balancer_id=balancer["id"])] == ["m"]
+    assert list(use.listeners(protocol_port=81)) == []
+    assert use.get_listener_statistics(made.id).bytes_in == 0
+    use.delete_listener(made)
+    assert _gone(lambda: use.get_listener(made.id))
+    assert cloud.list("listeners") == []
+
+
+def test_pool(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    made = use.create_pool(name="p", loadbalancer_id=balancer["id"], protocol="HTTP", lb_algorithm="ROUND_ROBIN",
+                           session_persistence={"type": "APP_COOKIE", "cookie_name": "sid"})  # fmt: skip
+    pool = cloud.get("pools", made.id)
+    assert (pool["session_persistence"]["cookie_name"], pool["lb_algorithm"]) == ("sid", "ROUND_ROBIN")
+    assert use.find_pool("p").id == use.get_pool(made.id).id == made.id
+    use.update_pool(made, lb_algorithm="SOURCE_IP", session_persistence=None)
+    pool = cloud.get("pools", made.id)
+    assert (pool["name"], pool["lb_algorithm"], pool["session_persistence"]) == ("p", "SOURCE_IP", None)
+    assert [each.id for each in use.pools(loadbalancer_id=balancer["id"], lb_algorithm="SOURCE_IP")] == [made.id]
+    use.delete_pool(made)
+    assert cloud.list("pools") == []
+    assert use.find_pool("p") is None
+
+
+def test_member(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    pool = cloud.post("pools", loadbalancer_id=balancer["id"], protocol="TCP", lb_algorithm="ROUND_ROBIN")
+    members = f"pools/{pool['id']}/members"
+    made = use.create_member(pool["id"], name="m", address=cloud.address(7), protocol_port=80, weight=3, backup=True)
+    member = cloud.get(members, made.id)
+    assert (member["address"], member["weight"], member["backup"]) == (cloud.address(7), 3, True)
+    assert use.find_member("m", pool["id"]).id == use.get_member(made.id, pool["id"]).id == made.id
+    use.update_member(made, pool["id"], weight=0, monitor_port=81)
+    member = cloud.get(members, made.id)
+    assert (member["weight"], member["monitor_port"], member["backup"]) == (0, 81, True)
+    assert [each.id for each in use.members(pool["id"], address=cloud.address(7), weight=0)] == [made.id]
+    assert list(use.members(pool["id"], backup=False)) == []
+    use.delete_member(made, pool["id"])
+    assert cloud.list(members) == []
+
+
+def test_health_monitor(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    pool = cloud.post("pools", loadbalancer_id=balancer["id"], protocol="HTTP", lb_algorithm="ROUND_ROBIN")
+    made = use.create_health_monitor(name="h", pool_id=pool["id"], type="HTTP", delay=5, timeout=4, max_retries=2,
+                                     url_path="/up")  # fmt: skip
+    monitor = cloud.get("healthmonitors", made.id)
+    assert (monitor["pools"], monitor["url_path"], monitor["delay"]) == ([{"id": pool["id"]}], "/up", 5)
+    assert use.get_pool(pool["id"]).health_monitor_id == made.id
+    assert use.find_health_monitor("h").id == use.get_health_monitor(made.id).id == made.id
+    use.update_health_monitor(made, expected_codes="200-299", max_retries_down=5)
+    monitor = cloud.get("healthmonitors", made.id)
+    assert (monitor["expected_codes"], monitor["max_retries_down"], monitor["delay"]) == ("200-299", 5, 5)
+    assert [each.id for each in use.health_monitors(pool_id=pool["id"], type="HTTP")] == [made.id]
+    assert list(use.health_monitors(type="PING")) == []
+    use.delete_health_monitor(made)
+    assert cloud.list("healthmonitors") == []
+
+
+def test_l7_policy(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    listener = cloud.post("listeners", loadbalancer_id=balancer["id"], protocol="HTTP", protocol_port=80)
+    made = use.create_l7_policy(name="p", listener_id=listener["id"], action="REDIRECT_TO_URL",
+                                redirect_url="http://example.org/")  # fmt: skip
+    policy = cloud.get("l7policies", made.id)
+    assert (policy["redirect_url"], policy["position"]) == ("http://example.org/", 1)
+    assert use.find_l7_policy("p").id == use.get_l7_policy(made.id).id == made.id
+    use.update_l7_policy(made, action="REJECT")
+    policy = cloud.get("l7policies", made.id)
+    assert (policy["action"], policy["redirect_url"]) == ("REJECT", None)
+    assert [each.id for each in use.l7_policies(listener_id=listener["id"], action="REJECT")] == [made.id]
+    assert list(use.l7_policies(position=2)) == []
+    use.delete_l7_policy(made)
+    assert cloud.list("l7policies") == []
+
+
+def test_l7_rule(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    listener = cloud.post("listeners", loadbalancer_id=balancer["id"], protocol="HTTP", protocol_port=80)
+    policy = cloud.post("l7policies", listener_id=listener["id"], action="REJECT")
+    rules = f"l7policies/{policy['id']}/rules"
+    made = use.create_l7_rule(policy["id"], type="COOKIE", compare_type="EQUAL_TO", key="k", rule_value="v")
+    rule = cloud.get(rules, made.id)
+    assert (rule["type"], rule["compare_type"], rule["key"], rule["value"]) == ("COOKIE", "EQUAL_TO", "k", "v")
+    assert use.find_l7_rule(made.id, policy["id"]).id == use.get_l7_rule(made.id, policy["id"]).id == made.id
+    use.update_l7_rule(made, policy["id"], invert=True, rule_value="w")
+    rule = cloud.get(rules, made.id)
+    assert (rule["invert"], rule["value"], rule["key"]) == (True, "w", "k")
+    assert [each.id for each in use.l7_rules(policy["id"], type="COOKIE", key="k")] == [made.id]
+    assert list(use.l7_rules(policy["id"], type="PATH")) == []
+    use.delete_l7_rule(made, policy["id"])
+    assert cloud.list(rules) == []
+
+
+def test_quota(use: Any, cloud: Cloud) -> None:
+    project = cloud.other_project_id
+    assert use.get_quota_default().load_balancers == -1
+    assert use.get_quota(project).listeners == -1
+    use.update_quota(project, load_balancers=1, health_monitors=2, members=3)
+    quota = cloud.get("quotas", project)
+    assert (quota["loadbalancer"], quota["healthmonitor"], quota["member"], quota["pool"]) == (1, 2, 3, -1)
+    assert use.get_quota(project).health_monitors == 2
+    assert {each.project_id: each.members for each in use.quotas()}[project] == 3
+    use.delete_quota(project)
+    assert cloud.get("quotas", project)["loadbalancer"] == -1
+    assert project not in {each.project_id for each in use.quotas()}
+
+
+def test_provider(use: Any, cloud: Cloud) -> None:
+    assert [(each.name, each.description) for each in use.providers()] == [
+        (each["name"], each["description"]) for each in cloud.list("providers")
+    ]
+    told = cloud.ask("GET", "providers/octavia/flavor_capabilities")["flavor_capabilities"]
+    assert [{"name": each.name, "description": each.description}
+            for each in use.provider_flavor_capabilities("octavia")] == told  # fmt: skip
+    assert told
