@@ -4,6 +4,7 @@
 What a command has done is looked up through the API. A command that the installed client has and no test runs fails.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,111 @@ def run(shell: Shell, request: pytest.FixtureRequest) -> Iterator[Group]:
 
 def _names(rows: list[dict[str, Any]]) -> set[str]:
     return {row["name"] for row in rows}
+
+
+def test_listener(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    pool = cloud.post("pools", loadbalancer_id=balancer["id"], name="p", protocol="HTTP", lb_algorithm="SOURCE_IP")
+    made = run.shows("create", "--name", "web", "--description", "d", "--protocol", "HTTP", "--protocol-port", "80",
+                     "--connection-limit", "10", "--default-pool", "p", "--insert-headers",
+                     "X-Forwarded-For=true,X-Forwarded-Port=true", "--timeout-client-data", "1000",
+                     "--timeout-member-connect", "2000", "--timeout-member-data", "3000", "--timeout-tcp-inspect",
+                     "4", "--allowed-cidr", "198.18.0.0/24", "--allowed-cidr", "198.18.1.7", "--tag", "a",
+                     "--wait", balancer["name"])  # fmt: skip
+    web = cloud.get("listeners", made["id"])
+    assert (web["loadbalancers"], web["default_pool_id"]) == ([{"id": balancer["id"]}], pool["id"])
+    assert (web["protocol"], web["protocol_port"], web["connection_limit"]) == ("HTTP", 80, 10)
+    assert web["insert_headers"] == {"X-Forwarded-For": "true", "X-Forwarded-Port": "true"}
+    assert web["allowed_cidrs"] == ["198.18.0.0/24", "198.18.1.7/32"]
+    assert [web[f"timeout_{name}"] for name in ("client_data", "member_connect", "member_data", "tcp_inspect")] == [
+        1000, 2000, 3000, 4]  # fmt: skip
+
+    tls = run.shows("create", "--name", "tls", "--protocol", "TERMINATED_HTTPS", "--protocol-port", "443",
+                    "--default-tls-container-ref", cloud.secret("a"), "--sni-container-refs", cloud.secret("b"),
+                    cloud.secret("c"), "--client-ca-tls-container-ref", cloud.secret("ca"),
+                    "--client-authentication", "OPTIONAL", "--client-crl-container-ref", cloud.secret("crl"),
+                    "--tls-ciphers", "ECDHE-RSA-AES128-GCM-SHA256", "--tls-version", "TLSv1.3", "--alpn-protocol",
+                    "h2", "--alpn-protocol", "http/1.1", "--hsts-max-age", "60", "--hsts-preload", "--disable",
+                    "--wait", balancer["name"])  # fmt: skip
+    shown = run.shows("show", "tls")
+    assert (shown["default_tls_container_ref"], shown["client_authentication"]) == (cloud.secret("a"), "OPTIONAL")
+    tls = cloud.get("listeners", tls["id"])
+    assert sorted(tls["sni_container_refs"]) == [cloud.secret("b"), cloud.secret("c")]
+    assert (tls["tls_versions"], tls["alpn_protocols"]) == (["TLSv1.3"], ["h2", "http/1.1"])
+    assert (tls["hsts_max_age"], tls["hsts_preload"], tls["hsts_include_subdomains"]) == (60, True, False)
+    assert not tls["admin_state_up"]
+
+    run.does("set", "--name", "secure", "--enable", "--hsts-include-subdomains", "--connection-limit", "7", "--tag",
+             "s", "--wait", "tls")  # fmt: skip
+    tls = cloud.get("listeners", tls["id"])
+    assert (tls["name"], tls["admin_state_up"], tls["connection_limit"]) == ("secure", True, 7)
+    assert (tls["hsts_include_subdomains"], tls["tags"]) == (True, ["s"])
+    assert _names(run.shows("list", "--loadbalancer", balancer["name"])) == {"web", "secure"}
+    assert _names(run.shows("list", "--loadbalancer", balancer["id"], "--tags", "a")) == {"web"}
+    assert _names(run.shows("list", "--name", "secure", "--enable")) == {"secure"}
+
+    run.does("unset", "--name", "--description", "--connection-limit", "--default-pool", "--insert-headers",
+             "--timeout-client-data", "--timeout-member-connect", "--timeout-member-data", "--timeout-tcp-inspect",
+             "--allowed-cidrs", "--all-tag", "--wait", "web")  # fmt: skip
+    web = cloud.get("listeners", web["id"])
+    assert (web["name"], web["description"], web["connection_limit"], web["default_pool_id"]) == ("", "", -1, None)
+    assert [web[f"timeout_{name}"] for name in ("client_data", "member_connect", "member_data", "tcp_inspect")] == [
+        50000, 5000, 50000, 0]  # fmt: skip
+    assert (web["insert_headers"], web["allowed_cidrs"], web["tags"]) == ({}, None, [])
+    run.does("unset", "--client-authentication", "--client-crl-container-ref", "secure")
+    run.does("unset", "--client-ca-tls-container-ref", "--sni-container-refs", "--tls-versions", "--tls-ciphers",
+             "--alpn-protocols", "--hsts-max-age", "--hsts-include-subdomains", "--hsts-preload", "secure")  # fmt: skip
+    tls = cloud.get("listeners", tls["id"])
+    assert (tls["client_authentication"], tls["client_crl_container_ref"]) == ("NONE", None)
+    assert (tls["client_ca_tls_container_ref"], tls["sni_container_refs"]) == (None, [])
+    assert (tls["tls_versions"], len(tls["tls_ciphers"].split(":"))) == (["TLSv1.2", "TLSv1.3"], 12)
+    assert tls["alpn_protocols"] == ["h2", "http/1.1", "http/1.0"]
+    assert (tls["hsts_max_age"], tls["hsts_include_subdomains"], tls["hsts_preload"]) == (None, False, False)
+
+    assert run.shows("stats", "show", "secure")["total_connections"] == 0
+    run.does("delete", "--wait", "secure")
+    assert [each["id"] for each in cloud.list("listeners")] == [web["id"]]
+
+
+def test_pool(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    listener = cloud.post("listeners", loadbalancer_id=balancer["id"], name="l", protocol="HTTP", protocol_port=80)
+    made = run.shows("create", "--name", "web", "--description", "d", "--protocol", "HTTP", "--listener", "l",
+                     "--lb-algorithm", "ROUND_ROBIN", "--session-persistence", "type=APP_COOKIE,cookie_name=sid",
+                     "--tag", "a", "--wait")  # fmt: skip
+    web = cloud.get("pools", made["id"])
+    assert (web["listeners"], web["loadbalancers"]) == ([{"id": listener["id"]}], [{"id": balancer["id"]}])
+    assert (web["session_persistence"]["type"], web["session_persistence"]["cookie_name"]) == ("APP_COOKIE", "sid")
+    tls = run.shows("create", "--name", "tls", "--protocol", "HTTP", "--loadbalancer", balancer["name"],
+                    "--lb-algorithm", "SOURCE_IP", "--enable-tls", "--tls-container-ref", cloud.secret("a"),
+                    "--ca-tls-container-ref", cloud.secret("ca"), "--crl-container-ref", cloud.secret("crl"),
+                    "--tls-ciphers", "ECDHE-RSA-AES128-GCM-SHA256", "--tls-version", "TLSv1.2",
+                    "--alpn-protocol", "h2", "--disable", "--wait")  # fmt: skip
+    tls = cloud.get("pools", tls["id"])
+    assert (tls["tls_enabled"], tls["tls_container_ref"], tls["admin_state_up"]) == (True, cloud.secret("a"), False)
+    assert (tls["tls_versions"], tls["alpn_protocols"]) == (["TLSv1.2"], ["h2"])
+
+    run.does("set", "--name", "other", "--lb-algorithm", "LEAST_CONNECTIONS", "--enable", "--disable-tls",
+             "--session-persistence", "type=SOURCE_IP", "--crl-container-ref", "None", "--no-tag", "--tag", "t",
+             "--wait", "tls")  # fmt: skip
+    tls = cloud.get("pools", tls["id"])
+    assert (tls["name"], tls["lb_algorithm"], tls["tls_enabled"]) == ("other", "LEAST_CONNECTIONS", False)
+    assert (tls["session_persistence"]["type"], tls["crl_container_ref"]) == ("SOURCE_IP", None)
+    assert (tls["admin_state_up"], tls["tags"]) == (True, ["t"])
+    assert _names(run.shows("list")) == {"web", "other"}
+    assert _names(run.shows("list", "--loadbalancer", balancer["name"], "--not-tags", "a")) == {"other"}
+    assert run.shows("show", "web")["protocol"] == "HTTP"
+
+    run.does("unset", "--name", "--description", "--session-persistence", "--all-tag", "--wait", "web")
+    web = cloud.get("pools", web["id"])
+    assert (web["name"], web["description"], web["session_persistence"], web["tags"]) == ("", "", None, [])
+    run.does("unset", "--tls-container-ref", "--ca-tls-container-ref", "--tls-versions", "--tls-ciphers",
+             "--alpn-protocols", "other")  # fmt: skip
+    tls = cloud.get("pools", tls["id"])
+    assert (tls["tls_container_ref"], tls["ca_tls_container_ref"], tls["alpn_protocols"]) == (None, None, None)
+    assert (tls["tls_versions"], len(tls["tls_ciphers"].split(":"))) == (["TLSv1.2", "TLSv1.3"], 12)
+    run.does("delete", "--wait", "other")
+    run.does("delete", web["id"])
+    assert cloud.list("pools") == []
+    assert cloud.get("listeners", listener["id"])["default_pool_id"] is None
 
 
 def test_member(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
@@ -195,3 +301,80 @@ def test_provider(run: Group, cloud: Cloud) -> None:
             (each["name"], each["description"]) for each in told
         ]
         assert rows
+
+
+def test_flavorprofile(run: Group, cloud: Cloud) -> None:
+    data = {"loadbalancer_topology": "SINGLE"}
+    made = run.shows("create", "--name", "small", "--provider", "octavia", "--flavor-data",
+                     json.dumps(data))  # fmt: skip
+    profile = cloud.get("flavorprofiles", made["id"])
+    assert (profile["name"], profile["provider_name"]) == ("small", "octavia")
+    assert json.loads(profile["flavor_data"]) == data
+    run.does("set", "--name", "tiny", "--provider", "amphora", "--flavor-data", "{}", "small")
+    profile = cloud.get("flavorprofiles", made["id"])
+    assert [profile[name] for name in ("name", "provider_name", "flavor_data")] == ["tiny", "amphora", "{}"]
+    assert _names(run.shows("list")) == {"tiny"}
+    assert run.shows("list", "--provider", "octavia") == []
+    assert run.shows("show", "tiny")["id"] == made["id"]
+    run.does("delete", "tiny")
+    assert cloud.list("flavorprofiles") == []
+
+
+def test_flavor(run: Group, shell: Shell, cloud: Cloud) -> None:
+    profile = cloud.post("flavorprofiles", name="pro", provider_name="octavia", flavor_data="{}")
+    made = run.shows("create", "--name", "small", "--flavorprofile", "pro", "--description", "d",
+                     "--disable")  # fmt: skip
+    flavor = cloud.get("flavors", made["id"])
+    assert [flavor[name] for name in ("name", "description", "enabled", "flavor_profile_id")] == [
+        "small", "d", False, profile["id"]]  # fmt: skip
+    balancers = Group(shell, "loadbalancer")
+    assert "not allowed" in balancers.says("create", "--vip-subnet-id", "lan-ipv4", "--flavor", "small")
+    run.does("set", "--name", "tiny", "--enable", "small")
+    flavor = cloud.get("flavors", made["id"])
+    assert (flavor["name"], flavor["enabled"]) == ("tiny", True)
+    assert _names(run.shows("list", "--enable", "--flavorprofile", "pro")) == {"tiny"}
+    assert run.shows("list", "--disable") == []
+    assert run.shows("show", "tiny")["description"] == "d"
+    run.does("unset", "--description", "tiny")
+    assert cloud.get("flavors", made["id"])["description"] == ""
+    balancer = balancers.shows("create", "--vip-subnet-id", "lan-ipv4", "--flavor", "tiny")
+    assert cloud.get("loadbalancers", balancer["id"])["flavor_id"] == made["id"]
+    assert "in use" in run.says("delete", "tiny")
+    balancers.does("delete", balancer["id"])
+    run.does("delete", "tiny")
+    assert cloud.list("flavors") == []
+
+
+def test_availabilityzoneprofile(run: Group, cloud: Cloud) -> None:
+    made = run.shows("create", "--name", "north", "--provider", "octavia", "--availability-zone-data",
+                     '{"compute_zone": "n; s"}')  # fmt: skip
+    profile = cloud.get("availabilityzoneprofiles", made["id"])
+    assert json.loads(profile["availability_zone_data"]) == {"compute_zone": "n; s"}
+    run.does("set", "--name", "south", "--provider", "amphora", "--availability-zone-data", "{}", "north")
+    profile = cloud.get("availabilityzoneprofiles", made["id"])
+    assert [profile[name] for name in ("name", "provider_name", "availability_zone_data")] == [
+        "south", "amphora", "{}"]  # fmt: skip
+    assert _names(run.shows("list", "--provider", "amphora")) == {"south"}
+    assert run.shows("list", "--name", "north") == []
+    assert run.shows("show", "south")["id"] == made["id"]
+    run.does("delete", "south")
+    assert cloud.list("availabilityzoneprofiles") == []
+
+
+def test_availabilityzone(run: Group, cloud: Cloud) -> None:
+    profile = cloud.post("availabilityzoneprofiles", name="pro", provider_name="octavia",
+                         availability_zone_data="{}")  # fmt: skip
+    run.shows("create", "--name", "north", "--availabilityzoneprofile", "pro", "--description", "d")
+    zone = cloud.get("availabilityzones", "north")
+    assert [zone[name] for name in ("name", "description", "enabled", "availability_zone_profile_id")] == [
+        "north", "d", True, profile["id"]]  # fmt: skip
+    run.does("set", "--description", "e", "--disable", "north")
+    zone = cloud.get("availabilityzones", "north")
+    assert (zone["description"], zone["enabled"]) == ("e", False)
+    assert _names(run.shows("list", "--disable", "--availabilityzoneprofile", "pro")) == {"north"}
+    assert run.shows("list", "--enable") == []
+    assert run.shows("show", "north")["description"] == "e"
+    run.does("unset", "--description", "north")
+    assert cloud.get("availabilityzones", "north")["description"] == ""
+    run.does("delete", "north")
+    assert cloud.list("availabilityzones") == []

@@ -4,6 +4,7 @@
 What a method has done is looked up through the API. A method that the installed SDK has and no test uses fails.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -203,3 +204,52 @@ def test_provider(use: Any, cloud: Cloud) -> None:
     assert [{"name": each.name, "description": each.description}
             for each in use.provider_flavor_capabilities("octavia")] == told  # fmt: skip
     assert told
+
+
+def test_flavor_profile(use: Any, cloud: Cloud) -> None:
+    data = json.dumps({"loadbalancer_topology": "SINGLE"})
+    made = use.create_flavor_profile(name="f", provider_name="octavia", flavor_data=data)
+    assert json.loads(cloud.get("flavorprofiles", made.id)["flavor_data"]) == json.loads(data)
+    assert use.find_flavor_profile("f").id == use.get_flavor_profile(made.id).id == made.id
+    use.update_flavor_profile(made, name="g")
+    assert cloud.get("flavorprofiles", made.id)["name"] == "g"
+    assert [each.id for each in use.flavor_profiles(provider_name="octavia", name="g")] == [made.id]
+    use.delete_flavor_profile(made)
+    assert cloud.list("flavorprofiles") == []
+
+
+def test_flavor(use: Any, cloud: Cloud) -> None:
+    profile = cloud.post("flavorprofiles", name="f", provider_name="octavia", flavor_data="{}")
+    made = use.create_flavor(name="small", flavor_profile_id=profile["id"], is_enabled=False, description="d")
+    flavor = cloud.get("flavors", made.id)
+    assert (flavor["name"], flavor["enabled"], flavor["flavor_profile_id"]) == ("small", False, profile["id"])
+    assert use.find_flavor("small").id == use.get_flavor(made.id).id == made.id
+    use.update_flavor(made, is_enabled=True)
+    assert cloud.get("flavors", made.id)["enabled"]
+    assert [each.id for each in use.flavors(is_enabled=True, flavor_profile_id=profile["id"])] == [made.id]
+    use.delete_flavor(made)
+    assert cloud.list("flavors") == []
+
+
+def test_availability_zone_profile(use: Any, cloud: Cloud) -> None:
+    made = use.create_availability_zone_profile(name="z", provider_name="octavia", availability_zone_data="{}")
+    assert cloud.get("availabilityzoneprofiles", made.id)["provider_name"] == "octavia"
+    assert use.find_availability_zone_profile("z").id == use.get_availability_zone_profile(made.id).id == made.id
+    use.update_availability_zone_profile(made, name="y")
+    assert cloud.get("availabilityzoneprofiles", made.id)["name"] == "y"
+    assert [each.id for each in use.availability_zone_profiles(name="y")] == [made.id]
+    use.delete_availability_zone_profile(made)
+    assert cloud.list("availabilityzoneprofiles") == []
+
+
+def test_availability_zone(use: Any, cloud: Cloud) -> None:
+    profile = cloud.post("availabilityzoneprofiles", name="z", provider_name="octavia", availability_zone_data="{}")
+    use.create_availability_zone(name="north", availability_zone_profile_id=profile["id"], description="d")
+    zone = cloud.get("availabilityzones", "north")
+    assert (zone["description"], zone["enabled"]) == ("d", True)
+    assert use.find_availability_zone("north").name == use.get_availability_zone("north").name == "north"
+    use.update_availability_zone("north", is_enabled=False)
+    assert not cloud.get("availabilityzones", "north")["enabled"]
+    assert [each.name for each in use.availability_zones(is_enabled=False)] == ["north"]
+    use.delete_availability_zone("north")
+    assert cloud.list("availabilityzones") == []

@@ -104,7 +104,7 @@ class Cloud:
         return f"http://127.0.0.1:1/v1/secrets/{name}"
 
 
-CATALOGUES: tuple[str, ...] = ()  # DEV
+CATALOGUES = ("flavors", "flavorprofiles", "availabilityzones", "availabilityzoneprofiles")
 KEYS = {
     "l7policies": "l7policy",
     "availabilityzones": "availability_zone",

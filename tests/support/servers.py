@@ -138,7 +138,7 @@ class MariaDB(Server):
     def command(self) -> Sequence[str]:
         return (
             _program("mariadbd"), "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.folder}/socket",
-            f"--pid-file={self.folder}/pid", "--skip-networking", "--max-connections=300",
+            f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}", "--skip-networking", "--max-connections=300",
             "--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=OFF",
         )  # fmt: skip
 
