@@ -131,6 +131,7 @@ _ANSWERS: dict[type[errors.Refused], tuple[int, str | Callable[[Facts], str]]] =
     errors.Duplicate: (409, _by_what(_DUPLICATES)),
     errors.InUse: (409, _in_use),
     errors.TooMany: (409, "Too many rules on L7 policy {id}"),
+    errors.NotMatched: (412, 'It has been changed since it was read: its ETag is "{etag}" now.'),
     errors.Unsupported: (501, "Provider '{provider}' does not support a requested option: {reason}"),
     errors.ProjectBusy: (503, "Project busy.  Unable to lock the project.  Please try again."),
     errors.Unavailable: (503, "Ottava cannot answer at the moment. Please try again."),

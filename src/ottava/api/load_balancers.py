@@ -51,7 +51,7 @@ class LoadBalancers(Collection):
             for thing in graph.objects():
                 thing.provisioning_status = status.ACTIVE
         self._carry_out(graph)
-        self.answer(resp, render.tree(graph), 201)
+        self.answer(resp, render.root(graph), 201, render.tree(graph))
 
     def _wished(self, who: Context, values: forms.Values) -> LoadBalancer:
         given = {name: value for name, value in values.items() if value is not None}

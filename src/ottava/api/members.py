@@ -8,7 +8,7 @@ import falcon
 import msgspec
 from sqlalchemy import Connection
 
-from ottava.api import forms, query_string, tree
+from ottava.api import etags, forms, query_string, render, tree
 from ottava.api.context import context
 from ottava.api.resource import Collection, Home
 from ottava.model import errors, status
@@ -18,6 +18,7 @@ from ottava.model.member import Member
 from ottava.model.pool import Pool
 from ottava.rules import consistency
 from ottava.rules.mutability import CREATE, DELETE, UPDATE
+from ottava.store import query
 from ottava.store.engine import reading
 
 ARGUMENT = "members_"
@@ -52,12 +53,18 @@ class Members(Collection):
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> None:
             tree.require(graph, Pool, parent_id)
+            etags.check(req, lambda: self.show_pool(conn, parent_id))
             changes = list(self.changes(graph, home, wanted, additive))
             if changes:
                 tree.carry_out(self.site, conn, graph, changes)
 
         tree.writing(self.site, home.loadbalancer_id, self.needed, job)
         resp.status = 202
+
+    def show_pool(self, conn: Connection, id: str) -> render.Json:
+        """The pool that the members belong to, whose ETag changes when one comes or goes."""
+        found = query.show(conn, Pool, id)
+        return render.short(*found) if found else {}
 
     def wanted(self, req: falcon.Request) -> list[Wanted]:
         """The members in the body. Raises what forms raise."""

@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from sqlalchemy import Connection
 
-from ottava.api import forms, query_string, render
+from ottava.api import etags, forms, query_string, render
 from ottava.api.context import context
 from ottava.api.paths import asked_url
 from ottava.api.resource import usable
@@ -46,7 +46,9 @@ class _Handler:
         """Answer one quota."""
         resp.status = status
         fields = query_string.fields(req.query_string, self.site.settings) if req.method == "GET" else ()
-        resp.data = msgspec.json.encode({"quota": render.chosen(self.shown(quota), fields)})
+        shown = self.shown(quota)
+        etags.put(resp, shown)
+        resp.data = msgspec.json.encode({"quota": render.chosen(shown, fields)})
 
 
 class Quotas(_Handler):
@@ -93,14 +95,19 @@ class OneQuota(_Handler):
     def on_put(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         changes = _changes(forms.root(forms.body(req, ARGUMENT, self.site.settings.largest_body), "quota", ARGUMENT))
         self.check(req, "put", project_id)
-        quota = retrying(self.site.engine, lambda conn: quotas.set(conn, project_id, changes))
-        self.answer(req, resp, quota, 202)
+
+        def job(conn: Connection) -> Quota:
+            etags.check(req, lambda: self.shown(quotas.locked(conn, project_id)))
+            return quotas.set(conn, project_id, changes)
+
+        self.answer(req, resp, retrying(self.site.engine, job), 202)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         self.check(req, "delete", project_id)
         found: list[str] = []  # by an attempt whose commit was not confirmed, too
 
         def reset(conn: Connection) -> None:
+            etags.check(req, lambda: self.shown(quotas.locked(conn, project_id)))
             found.extend([project_id] * quotas.reset(conn, project_id))
 
         retrying(self.site.engine, reset)

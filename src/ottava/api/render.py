@@ -5,6 +5,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ottava.model.attribute import Relation, attributes
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.l7 import L7Policy
@@ -66,6 +68,20 @@ def tree(graph: LoadBalancerGraph) -> Json:
     answer["listeners"] = [_listener(graph, each) for each in graph.listeners.values()]
     answer["pools"] = [_pool(graph, each) for each in graph.pools.values()]
     return answer
+
+
+def root(graph: LoadBalancerGraph) -> Json:
+    """The load balancer of a whole tree in short, exactly as it will be shown."""
+    balancer = graph.load_balancer
+    relations = {
+        relation.name: [each.id for each in sorted(getattr(graph, relation.name).values(), key=_age)]
+        for relation in balancer.kind.relations
+    }
+    return short(msgspec.structs.replace(balancer, tags=tuple(sorted(balancer.tags))), relations)
+
+
+def _age(thing: Resource) -> tuple[str, str]:
+    return thing.created_at, thing.id
 
 
 def _listener(graph: LoadBalancerGraph, listener: Listener) -> Json:

@@ -13,7 +13,7 @@ import falcon
 import msgspec
 from sqlalchemy import Connection
 
-from ottava.api import forms, query_string, render, tree
+from ottava.api import etags, forms, query_string, render, tree
 from ottava.api.context import Context, context
 from ottava.api.errors import NoParent
 from ottava.api.paths import asked_url
@@ -118,10 +118,13 @@ class Handler:
             raise errors.NotFound(resource=self.kind.word, id=id)
         return render.short(*found)
 
-    def answer(self, resp: falcon.Response, answer: object, status: int = 200) -> None:
-        """Answer one object under its key."""
+    def answer(
+        self, resp: falcon.Response, shown: render.Json, status: int = 200, answer: render.Json | None = None
+    ) -> None:
+        """Answer one object under its key, with its ETag. shown: as GET shows it; answer: what is said instead."""
         resp.status = status
-        resp.data = msgspec.json.encode({self.kind.name: answer})
+        etags.put(resp, shown)
+        resp.data = msgspec.json.encode({self.kind.name: shown if answer is None else answer})
 
     def body(self, req: falcon.Request, form: forms.Form) -> Mapping[str, object]:
         """The object in the body, not yet read."""
@@ -212,7 +215,8 @@ class Item(Handler):
             thing = self.expect(conn, found[0] if found else None, id, parent_id)
         self.check(context(req.env), "get_one", thing.project_id)
         assert found is not None
-        self.answer(resp, render.chosen(render.short(*found), fields))
+        shown = render.short(*found)
+        self.answer(resp, shown, answer=render.chosen(shown, fields))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         id, parent_id = self.ids(ids)
@@ -225,6 +229,7 @@ class Item(Handler):
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> render.Json:
             old = tree.require(graph, self.cls, id)
+            etags.check(req, lambda: self.show(conn, id))
             new = consistency.merge(old, changes, self.site.settings.deployment)
             consistency.check(graph, new, self.site.settings.deployment, old)
             change, moved = tree.placed(graph, tree.Change(UPDATE, new, old))
@@ -239,6 +244,7 @@ class Item(Handler):
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> None:
             current = tree.require(graph, self.cls, id)
+            etags.check(req, lambda: self.show(conn, id))
             self.check_delete(req, graph, current)
             tree.carry_out(self.site, conn, graph, [tree.Change(DELETE, current)])
 

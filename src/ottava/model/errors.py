@@ -106,6 +106,10 @@ class InUse(Refused):
     """Facts: resource, id; by (resource) and by_id where one is to be named."""
 
 
+class NotMatched(Refused):
+    """The object is no longer the one that the client has read. Facts: etag."""
+
+
 class TooMany(Refused):
     """Facts: id."""
 

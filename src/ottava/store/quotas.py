@@ -71,6 +71,15 @@ def get(conn: Connection, project_id: str) -> Quota:
     return Quota(**dict(zip(_FIELDS, row, strict=True))) if row else Quota(project_id=project_id)
 
 
+def locked(conn: Connection, project_id: str) -> Quota:
+    """The same, of a project whose row nobody else changes before the transaction ends."""
+    row = conn.execute(_LOCKED, {"project": project_id}).one_or_none()
+    if row is None:
+        insert_missing(conn, quota, {"project_id": project_id})
+        row = conn.execute(_LOCKED, {"project": project_id}).one()
+    return Quota(**dict(zip(_FIELDS, row, strict=True)))
+
+
 def set(conn: Connection, project_id: str, values: Mapping[str, int | None]) -> Quota:
     """Set limits by Quota's names (None: the default again) and return them all."""
     insert_missing(conn, quota, {"project_id": project_id})

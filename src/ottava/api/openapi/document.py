@@ -40,6 +40,7 @@ _REFUSALS: Mapping[int, tuple[str, str, tuple[str, ...]]] = {
     404: ("NotFound", "There is no such object, or no object that it should belong to.", ("Fault", "RoutingFault")),
     406: ("NotAcceptable", "The client takes no JSON.", ("RoutingFault",)),
     409: ("Conflict", "It does not fit what is there.", ("Fault",)),
+    412: ("NotMatched", "It is not what If-Match says.", ("Fault",)),
     413: ("TooLarge", "The body is too large.", ("RoutingFault",)),
     415: ("NotJson", "The body does not say that it is JSON.", ("Fault",)),
     429: ("TooMany", "Too many requests.", ("Fault",)),
@@ -61,6 +62,7 @@ _PARAMETERS: Mapping[str, tuple[str, Json]] = {
     "not-tags": ("Objects that do not have all of these tags.", {"type": "string"}),
     "not-tags-any": ("Objects that have none of these tags.", {"type": "string"}),
     "cascade": ("Whether to delete what belongs to it as well.", {"type": "boolean"}),
+    "If-Match": ("Change it only if this is its ETag, or one of several; `*`: whatever it is.", {"type": "string"}),
     "additive_only": ("Whether to leave members alone that are not named.", {"type": "boolean"}),
 }
 
@@ -96,7 +98,8 @@ def document(routes: Routes) -> Json:
             "responses": {name: _refusal(code, about, bodies) for code, (name, about, bodies) in _REFUSALS.items()},
             "parameters": {name: _parameter(name, about, schema) for name, (about, schema) in _PARAMETERS.items()},
             "headers": {
-                "RequestId": {"description": "The id of the request, for the log.", "schema": {"type": "string"}}
+                "RequestId": {"description": "The id of the request, for the log.", "schema": {"type": "string"}},
+                "ETag": {"description": "Changes whenever a wish does; for If-Match.", "schema": {"type": "string"}},
             },
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "Of Keystone."},
@@ -117,8 +120,11 @@ def _refusal(code: int, about: str, bodies: tuple[str, ...]) -> Json:
 _HEADERS: Json = {"x-openstack-request-id": {"$ref": "#/components/headers/RequestId"}}
 
 
+_TAGGED: Json = {**_HEADERS, "ETag": {"$ref": "#/components/headers/ETag"}}
+
+
 def _parameter(name: str, about: str, schema: Json) -> Json:
-    return {"name": name, "in": "query", "description": about, "schema": schema}
+    return {"name": name, "in": "header" if name == "If-Match" else "query", "description": about, "schema": schema}
 
 
 def _item(routes: Routes, path: str) -> Json:
@@ -187,6 +193,7 @@ def _of_collection(method: str, path: str, cls: type[Declared]) -> Operation | N
             answer=whole({kind.name: answer}),
             body=whole({kind.name: ref(f"{kind.name}Create")}),
             refuses=(404, 409, 501, *BODY),
+            tagged=True,
         )
     return None
 
@@ -195,22 +202,24 @@ def _of_item(method: str, cls: type[Declared]) -> Operation | None:
     kind, word = cls.kind, cls.kind.word.lower()
     if method == "GET":
         answer = whole({kind.name: ref(kind.name)})
-        return Operation(summary=f"Show a {word}", answer=answer, query=("fields",), refuses=(404,))
+        return Operation(summary=f"Show a {word}", answer=answer, query=("fields",), refuses=(404,), tagged=True)
     if method == "PUT":
         return Operation(
             summary=f"Update a {word}",
             answer=whole({kind.name: ref(f"{kind.name}Full")}),
             body=whole({kind.name: ref(f"{kind.name}Update")}),
-            refuses=(404, 409, 501, *BODY),
+            query=("If-Match",),
+            refuses=(404, 409, 412, 501, *BODY),
+            tagged=True,
         )
     if method == "DELETE":
-        query = ("cascade",) if kind.nested and not kind.parent else ()
-        return Operation(summary=f"Delete a {word}", status=204, query=query, refuses=(404, 409))
+        query = ("cascade", "If-Match") if kind.nested and not kind.parent else ("If-Match",)
+        return Operation(summary=f"Delete a {word}", status=204, query=query, refuses=(404, 409, 412))
     return None
 
 
 def _described(method: str, path: str, operation: Operation, links: Json) -> Json:
-    good: Json = {"description": "Done.", "headers": _HEADERS}
+    good: Json = {"description": "Done.", "headers": _TAGGED if operation.tagged else _HEADERS}
     if links:
         good["links"] = links
     if operation.answer is not None:

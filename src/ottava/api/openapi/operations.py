@@ -24,6 +24,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     filters  attributes that the list may be filtered by
     refuses  status codes beyond those that every operation may have
     public   needs no authentication
+    tagged   the good answer carries the ETag of the object
     others   schemas of the good answer in other media than JSON, which the client may ask for
     """
 
@@ -36,6 +37,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     filters: Mapping[str, Attribute] = {}
     refuses: tuple[int, ...] = ()
     public: bool = False
+    tagged: bool = False
     others: Mapping[str, Json] = {}
 
 
@@ -106,8 +108,8 @@ OPERATIONS: dict[str, Operation] = {
         summary="Replace the members: create, update and delete until they are as the body says",
         status=202,
         body=whole({"members": array(ref("memberCreate"))}),
-        query=("additive_only",),
-        refuses=(404, 409, 501, *BODY),
+        query=("additive_only", "If-Match"),
+        refuses=(404, 409, 412, 501, *BODY),
     ),
     "GET /v2/quotas": Operation(
         summary="List the quotas of projects",
@@ -116,20 +118,26 @@ OPERATIONS: dict[str, Operation] = {
         filters=LISTED,
     ),
     "GET /v2/quotas/{project_id}": Operation(
-        summary="Show the quota of a project", answer=_QUOTA, query=("fields",), refuses=(404,)
+        summary="Show the quota of a project", answer=_QUOTA, query=("fields",), refuses=(404,), tagged=True
     ),
     "PUT /v2/quotas/{project_id}": Operation(
         summary="Set the quota of a project",
         status=202,
         answer=_QUOTA,
         body=whole({"quota": ref("quotaUpdate")}),
-        refuses=(404, *BODY),
+        query=("If-Match",),
+        tagged=True,
+        refuses=(404, 412, *BODY),
     ),
     "DELETE /v2/quotas/{project_id}": Operation(
-        summary="Reset the quota of a project to the defaults", status=202, refuses=(404,)
+        summary="Reset the quota of a project to the defaults", status=202, query=("If-Match",), refuses=(404, 412)
     ),
     "GET /v2/quotas/{project_id}/default": Operation(
-        summary="Show the quota of a project for which none is set", answer=_QUOTA, query=("fields",), refuses=(404,)
+        summary="Show the quota of a project for which none is set",
+        answer=_QUOTA,
+        query=("fields",),
+        refuses=(404,),
+        tagged=True,
     ),
     "GET /v2/providers": Operation(
         summary="List the providers", answer=whole({"providers": _NAMED}), query=("fields",)

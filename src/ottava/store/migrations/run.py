@@ -26,9 +26,11 @@ def run(conn: Connection) -> None:
     """Bring the tables to the newest revision, in the caller's transaction for writing; processes that start together
     wait for one another."""
     _queue(conn)
-    command.upgrade(configuration(conn), "head")
-    if conn.dialect.name in MARIADB:
-        conn.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _NAME})
+    try:
+        command.upgrade(configuration(conn), "head")
+    finally:
+        if conn.dialect.name in MARIADB:
+            conn.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _NAME})
 
 
 def _queue(conn: Connection) -> None:
