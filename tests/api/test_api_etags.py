@@ -124,6 +124,18 @@ def test_quotas_have_one_too(api: Any) -> None:
     assert etag(api, "quotas/somebody") == old
 
 
+def test_what_is_on_offer_has_one_too(api: Any) -> None:
+    body = {"flavorprofile": {"name": "a", "provider_name": "ottava", "flavor_data": "{}"}}
+    made = api("POST", "flavorprofiles", body)
+    path = f"flavorprofiles/{made.json['flavorprofile']['id']}"
+    old = etag(api, path)
+    assert made.headers["ETag"] == old
+    assert api("PUT", path, {"flavorprofile": {"name": "b"}}, headers={"If-Match": old}).headers["ETag"] != old
+    assert api("PUT", path, {"flavorprofile": {"name": "c"}}, headers={"If-Match": old}).status_code == 412
+    assert api("DELETE", path, headers={"If-Match": old}).status_code == 412
+    assert api("DELETE", path, headers={"If-Match": etag(api, path)}).status_code == 204
+
+
 def wishes(collection: str) -> Callable[[int], dict[str, object]]:
     """The body that writer number N sends."""
     if collection == "quotas":

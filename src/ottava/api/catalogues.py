@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from ottava.api import forms, query_string, render
+from ottava.api import etags, forms, query_string, render
 from ottava.api.context import context
 from ottava.api.resource import answer_page
 from ottava.api.site import Site
@@ -81,7 +81,9 @@ class Handler:
     def answer(self, resp: falcon.Response, entry: Entry, status: int = 200, fields: tuple[str, ...] = ()) -> None:
         """Answer one entry under its key."""
         resp.status = status
-        resp.data = msgspec.json.encode({self.kind.name: render.chosen(render.own(entry), fields)})
+        shown = render.own(entry)
+        etags.put(resp, shown)
+        resp.data = msgspec.json.encode({self.kind.name: render.chosen(shown, fields)})
 
 
 class Catalogue(Handler):
@@ -130,6 +132,7 @@ class Offer(Handler):
 
         def job(conn: Connection) -> Entry:
             old = find(conn, self.cls, key, lock=True)
+            etags.check(req, lambda: render.own(old))
             new = msgspec.structs.replace(old, **changes)
             if isinstance(new, Profile) and new != msgspec.structs.replace(old, name=new.name):
                 check(self.site, new)
@@ -145,6 +148,7 @@ class Offer(Handler):
 
         def job(conn: Connection) -> None:
             entry = find(conn, self.cls, key, lock=True)
+            etags.check(req, lambda: render.own(entry))
             self.check_unused(conn, entry)
             catalogues.remove(conn, entry)
 
