@@ -94,6 +94,13 @@ class LoadBalancer(Resource, kw_only=True):
             create=Create.NEVER, rendered=False,
         ),
     ] = "SINGLE"  # fmt: skip
+    allow_member_sriov: Annotated[
+        bool,
+        Attribute(
+            scalars.BOOLEAN, "Whether its flavor lets members have SR-IOV ports.", create=Create.NEVER,
+            rendered=False, filterable=False,
+        ),
+    ] = False  # fmt: skip
     server_group_id: Annotated[
         str | None,
         Attribute(scalars.IDENTIFIER, "What keeps its amphorae apart.", create=Create.NEVER, rendered=False),

@@ -11,7 +11,11 @@ class Noop:
     """See base.Provider."""
 
     carries_out = False
-    flavor_capabilities: Mapping[str, str] = {"loadbalancer_topology": "Taken, without effect."}
+    flavor_capabilities: Mapping[str, str] = {
+        "loadbalancer_topology": "Taken, without effect.",
+        "sriov_vip": "Whether vip_vnic_type is direct.",
+        "allow_member_sriov": "Whether members may have request_sriov.",
+    }
     availability_zone_capabilities: Mapping[str, str] = {"compute_zone": "Taken, without effect."}
 
     def __init__(self, name: str) -> None:

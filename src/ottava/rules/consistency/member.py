@@ -14,12 +14,18 @@ from ottava.rules.deployment import Deployment
 
 
 def complete(graph: LoadBalancerGraph, member: Member) -> Member:
-    """A new member waits for its first check if there is a monitor, and is known to have none otherwise."""
+    """A new member waits for its first check if there is a monitor, and is known to have none otherwise; the kind of its
+    port is the one asked for, where the flavor lets it."""
     if member.id in graph.members:
         return member
     monitor = graph.healthmonitor_of(member.pool_id)
     monitored = monitor is not None and monitor.provisioning_status != status.PENDING_DELETE
-    return msgspec.structs.replace(member, operating_status=status.OFFLINE if monitored else status.NO_MONITOR)
+    direct = member.request_sriov and graph.load_balancer.allow_member_sriov
+    return msgspec.structs.replace(
+        member,
+        operating_status=status.OFFLINE if monitored else status.NO_MONITOR,
+        vnic_type="direct" if direct else "normal",
+    )
 
 
 def check(graph: LoadBalancerGraph, member: Member, deployment: Deployment) -> None:
