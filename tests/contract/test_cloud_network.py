@@ -17,7 +17,7 @@ from ottava.cloud.network.memory import MemoryAddresses
 from ottava.cloud.network.noop import NoopNetwork
 from ottava.model import errors
 from ottava.model.graph import LoadBalancerGraph
-from ottava.model.load_balancer import LoadBalancer
+from ottava.model.load_balancer import AdditionalVip, LoadBalancer
 from ottava.model.member import Member
 
 LINES = (
@@ -213,6 +213,73 @@ class TestReleasePort:
         assert book.of(other.port_id)
 
 
+class TestAdditionalVips:
+    def test_they_are_on_the_same_port_in_the_order_asked_for(self, network, book):
+        owner, two = ident(), net(network, "two")
+        four, other = two.subnets
+        vip = create(network, owner, subnet_id=four.id, additional=[AdditionalVip(other.id)])
+        assert vip.additional == (AdditionalVip(other.id, "198.18.3.10", vip.port_id),)
+        assert create(network, owner, subnet_id=four.id, additional=[AdditionalVip(other.id)]) == vip
+        assert sorted(each.address for each in book.of(vip.port_id)) == sorted([vip.address, "198.18.3.10"])
+        network.release_port(vip.port_id, owner)
+        assert not book.of(vip.port_id)
+
+    def test_an_address_is_the_one_asked_for_normalised(self, network):
+        lan = net(network, "lan")
+        wish = AdditionalVip(lan.subnets[1].id, "FD00:0:0:77:0::00AB")
+        (more,) = create(network, subnet_id=lan.subnets[0].id, additional=[wish]).additional
+        assert more.ip_address == "fd00:0:0:77::ab"
+
+    def test_the_first_one_is_chosen_of_another_subnet(self, network):
+        lan = net(network, "lan")
+        vip = create(network, network_id=lan.id, additional=[AdditionalVip(lan.subnets[0].id)])
+        assert (vip.subnet_id, vip.additional[0].ip_address) == (lan.subnets[1].id, "198.18.0.10")
+
+    @pytest.mark.parametrize(
+        ("place", "address", "error"),
+        [
+            ("nowhere", None, errors.BadReference),
+            ("six", None, errors.Invalid),
+            ("lan", "198.18.0.77", errors.Invalid),
+            ("lan", "fd00:0:0:77::99", errors.Duplicate),
+        ],
+    )
+    def test_what_cannot_be_given_leaves_nothing_behind(self, network, book, place, address, error):
+        lan, owner = net(network, "lan"), ident()
+        create(network, subnet_id=lan.subnets[1].id, address="fd00:0:0:77::99")
+        subnet = ident() if place == "nowhere" else net(network, place).subnets[-1].id
+        with pytest.raises(error):
+            create(network, owner, subnet_id=lan.subnets[0].id, additional=[AdditionalVip(subnet, address)])
+        assert not book.owned_by(owner)
+
+    def test_a_port_given_must_have_them(self, network, book):
+        lan, port = net(network, "lan"), ident()
+        for subnet, address in zip(lan.subnets, ("198.18.0.200", "fd00:0:0:77::200"), strict=True):
+            book.take(lan.id, subnet.id, port, "", iter([address]))
+        first, second = lan.subnets
+        for address in (None, "FD00:0:0:77::0200"):
+            vip = create(network, port_id=port, subnet_id=first.id, additional=[AdditionalVip(second.id, address)])
+            assert vip.additional == (AdditionalVip(second.id, "fd00:0:0:77::200", port),)
+        for wish in (AdditionalVip(ident()), AdditionalVip(second.id, "fd00:0:0:77::201")):
+            with pytest.raises(errors.Invalid):
+                create(network, port_id=port, subnet_id=first.id, additional=[wish])
+
+    def test_an_amphora_is_attached_with_all_of_them(self, network):
+        owner, lan = ident(), net(network, "lan")
+        vip = create(network, owner, subnet_id=lan.subnets[0].id, additional=[AdditionalVip(lan.subnets[1].id)])
+        wish = graph(owner, vip)
+        wish.load_balancer.additional_vips = vip.additional
+        (port,) = network.ports(wish)
+        assert port.addresses == ("198.18.0.10/24", "fd00:0:0:77::a/64")
+        assert port.gateways == ("198.18.0.1", "fd00:0:0:77::1")
+
+    def test_a_bridge_has_no_qos_and_no_security_groups(self, network):
+        network.check_port(None, ())
+        for policy, groups in ((ident(), ()), (None, (ident(),))):
+            with pytest.raises(errors.Invalid):
+                network.check_port(policy, groups)
+
+
 class TestPorts:
     def test_the_port_of_the_vip(self, network):
         owner, lan = ident(), net(network, "lan")
@@ -338,6 +405,15 @@ class TestNothing:
             assert vip.network_id == lan.id
             assert ip_address(vip.address) in ip_network(subnet.cidr)
         assert create(self.network, network_id=lan.id).subnet_id == lan.subnets[0].id
+
+    def test_additional_vips_are_on_the_same_port(self):
+        lan = net(self.network, "lan")
+        wish = [AdditionalVip(lan.subnets[1].id), AdditionalVip(ident(), "198.18.0.1")]
+        vip = create(self.network, subnet_id=lan.subnets[0].id, additional=wish)
+        first, second = vip.additional
+        assert ip_address(first.ip_address) in ip_network(lan.subnets[1].cidr)
+        assert (second.ip_address, first.port_id, second.port_id) == ("198.18.0.1", vip.port_id, vip.port_id)
+        self.network.check_port(ident(), (ident(),))
 
     def test_something_must_be_asked_for_and_nothing_can_be_attached(self):
         with pytest.raises(errors.Invalid):

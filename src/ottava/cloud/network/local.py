@@ -291,8 +291,16 @@ def _network(line: str, tag: str) -> Network:
 def _on_port(taken: Sequence[Taken], additional: Sequence[AdditionalVip]) -> Iterator[AdditionalVip]:
     """Additional virtual IPs that a user's port has already. Raises Invalid for others."""
     for wish in additional:
-        held = next((each for each in taken if each.subnet_id == wish.subnet_id), None)
-        if held is None or wish.ip_address not in (None, held.address):
+        asked = ipaddress.ip_address(wish.ip_address) if wish.ip_address else None
+        held = next(
+            (
+                each
+                for each in taken
+                if each.subnet_id == wish.subnet_id and asked in (None, ipaddress.ip_address(each.address))
+            ),
+            None,
+        )
+        if held is None:
             raise errors.Invalid(reason=f"The port has no such address in subnet {wish.subnet_id}.")
         yield AdditionalVip(held.subnet_id, held.address, held.port_id)
 

@@ -46,14 +46,7 @@ class NoopNetwork:
             subnet_id = known.id if network_id == known.network_id else _id(f"subnet of {network_id}")
         port_id = port_id or _id(f"port {loadbalancer_id} {subnet_id}")
         wanted = ipaddress.ip_address(address) if address else _address(known, port_id)
-        more = tuple(
-            AdditionalVip(
-                each.subnet_id,
-                each.ip_address or str(_address(_subnet(each.subnet_id), f"{port_id} {each.subnet_id}")),
-                port_id,
-            )
-            for each in additional
-        )
+        more = tuple(_additional(each, port_id) for each in additional)
         return Vip(port_id, network_id, subnet_id, str(wanted), more)
 
     def check_port(self, qos_policy_id: str | None, security_group_ids: Sequence[str]) -> None:
@@ -73,6 +66,12 @@ class NoopNetwork:
     def networks(self) -> tuple[Network, ...]:
         """See base.NetworkService; one to be found by its name, besides all those that are found by any id."""
         return (NETWORK,)
+
+
+def _additional(wish: AdditionalVip, port_id: str) -> AdditionalVip:
+    free = _address(_subnet(wish.subnet_id), f"{port_id} {wish.subnet_id}")
+    address = ipaddress.ip_address(wish.ip_address) if wish.ip_address else free
+    return AdditionalVip(wish.subnet_id, str(address), port_id)
 
 
 def _subnet(subnet_id: str | None) -> Subnet:
