@@ -31,7 +31,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     filters       attribute and value, text as in a query string or already read; all must be equal
     tags          has all of them;  tags_any: at least one
     not_tags      has not all of them;  not_tags_any: none
-    sort          attribute and whether descending; created_at and id are appended
+    sort          attribute and whether descending; created_at is appended, and id in the direction of created_at
     limit         at most so many, any number if None
     marker        the id of the object that the page begins after, in the order of `sort`
     reverse       the page ends before the marker instead; its order stays the same
@@ -122,8 +122,9 @@ def _filter_value(cls: type[Declared], name: str, value: object) -> object:
 def _order(cls: type[Declared], sort: Sequence[tuple[str, bool]]) -> tuple[tuple[str, bool], ...]:
     keys: dict[str, bool] = {}
     key = cls.kind.key
-    last = [(name, False) for name in ("created_at", key) if name in attributes(cls)]
-    for name, descending in (*sort, *last):
+    # Of those made in the same microsecond the order matters to nobody; in one direction an index serves.
+    last = [("created_at", False), (key, dict(sort).get("created_at", False))]
+    for name, descending in (*sort, *(each for each in last if each[0] in attributes(cls))):
         attribute = attributes(cls).get(name)
         if attribute is None or not (attribute.filterable and attribute.stored):
             raise errors.BadQuery(what="sort_key", value=name)

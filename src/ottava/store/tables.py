@@ -32,6 +32,7 @@ from ottava.model.amphora import AmphoraInFull
 from ottava.model.attribute import attributes
 from ottava.model.catalogue import CATALOGUES, PROFILES, Entry, Flavor
 from ottava.model.graph import RESOURCES
+from ottava.model.load_balancer import LoadBalancer
 from ottava.model.quota import Quota
 from ottava.model.resource import Declared, Resource
 from ottava.store.columns import Json, sql_type, string, text
@@ -88,7 +89,8 @@ def _table(cls: type[Resource]) -> Table:
 def _sought_by(cls: type[Resource]) -> list[tuple[str, ...]]:
     """What lists of the resource are sought by; each in the order of creation."""
     keys = {key: None for key in ("project_id", "loadbalancer_id", cls.kind.parent) if key in stored(cls)}
-    return [(), *((key,) for key in keys if key)]
+    names = [("name",)] if cls is LoadBalancer else []  # people know load balancers by name, and children by them
+    return [(), *((key,) for key in keys if key), *names]
 
 
 CROSS_REFERENCES = {"listener": ("default_pool_id",), "l7policy": ("redirect_pool_id",)}

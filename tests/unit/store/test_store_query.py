@@ -122,7 +122,7 @@ def matches(member, asked, scope):
 
 def in_order(found, sort):
     """Stable sorts, the least significant key first; None before everything."""
-    for name, descending in reversed((*sort, ("created_at", False), ("id", False))):
+    for name, descending in reversed((*sort, ("created_at", False), ("id", dict(sort).get("created_at", False)))):
         found = sorted(
             found,
             key=lambda each: (getattr(each, name) is not None, getattr(each, name)),
