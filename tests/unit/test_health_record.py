@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from ottava.health.detect import Detector
 from ottava.health.record import Recorder
@@ -257,6 +257,23 @@ class TestDetect:
         assert detector.look().replace == frozenset(names[1:3])
         assert {ids[name][0] for name in names[1:3]} <= ward.due()
 
+    def test_amphorae_show_that_their_hosts_are_lost(self, ward):
+        names = [f"host-{number}" for number in range(4)]
+        ids = {name: ward.admit(name) for name in names}
+        for name in names:
+            ward.hear(ward.report(*ids[name]), host=name)
+        ward.fall_silent("host-0")
+        detector = Detector(ward.engine, 60.0, 0.5)
+        detector.look()
+        assert statuses(ward) == {"host-0": "ERROR"} | dict.fromkeys(names[1:], "ALLOCATED")
+        ward.fall_silent(*names[:3])
+        detector.look()
+        assert statuses(ward) == dict.fromkeys(names[:3], "FAILOVER_STOPPED") | {"host-3": "ALLOCATED"}
+        for name in names:
+            ward.hear(ward.report(*ids[name]), host=name)
+        Detector(ward.engine, 60.0, 0.5).look()  # one that knows nothing of what was before
+        assert statuses(ward) == dict.fromkeys(names, "ALLOCATED")
+
     def test_the_first_host_heard_of_after_nobody_was_does_not_make_the_others_look_lost(self, ward):
         names = ["host-1", "host-2"]
         ids = {name: ward.admit(name) for name in names}
@@ -269,3 +286,9 @@ class TestDetect:
         assert detector.look().silent == frozenset()
         ward.fall_silent("host-2")
         assert detector.look().replace == {"host-2"}
+
+
+def statuses(ward):
+    """The statuses of the amphorae, by their hosts."""
+    with engines.reading(ward.engine) as conn:
+        return dict(conn.execute(select(tables.amphora.c.host, tables.amphora.c.status)).tuples().all())

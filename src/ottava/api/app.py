@@ -5,7 +5,7 @@ import falcon
 from oslo_config import cfg
 from sqlalchemy import Engine
 
-from ottava.api import errors, openapi, stack
+from ottava.api import amphorae, errors, openapi, stack
 from ottava.api.authorize import Authorizer
 from ottava.api.catalogues import Catalogue, Offer
 from ottava.api.context import Wsgi
@@ -57,6 +57,11 @@ def routes(site: Site) -> dict[str, object]:
         "/v2/quotas": Quotas(site),
         "/v2/quotas/{project_id}": OneQuota(site),
         "/v2/quotas/{project_id}/default": Defaults(site),
+        "/v2/octavia/amphorae": amphorae.Amphorae(site),
+        "/v2/octavia/amphorae/{amphora_id}": amphorae.OneAmphora(site),
+        "/v2/octavia/amphorae/{amphora_id}/failover": amphorae.Failover(site),
+        "/v2/octavia/amphorae/{amphora_id}/config": amphorae.Configure(site),
+        "/v2/octavia/amphorae/{amphora_id}/stats": amphorae.Stats(site),
         **_catalogue(site, "/v2/flavors", Flavor),
         **_catalogue(site, "/v2/flavorprofiles", FlavorProfile),
         **_catalogue(site, "/v2/availabilityzones", AvailabilityZone),
@@ -129,5 +134,9 @@ class NeedsId:
 
     def process_resource(self, req: falcon.Request, resp: falcon.Response, resource: object, params: object) -> None:
         done = f"on_{req.method.lower()}"
-        if req.method in ("PUT", "DELETE") and isinstance(resource, Collection) and not hasattr(resource, done):
+        if (
+            req.method in ("PUT", "DELETE")
+            and isinstance(resource, Collection | Catalogue)
+            and not hasattr(resource, done)
+        ):
             raise refused.BadBody(argument="id", empty=True)

@@ -31,7 +31,7 @@ class Detector:
         self._timeout = timeout
         self._brake = brake
         self._wake = wake
-        self._before = Losses()
+        self._before: Losses | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again until `stop` is set."""
@@ -54,12 +54,14 @@ class Detector:
         with engines.reading(self._engine) as conn:
             known, loads, now = hosts.all(conn), hosts.loads(conn), engines.now(conn)
         losses = dead_hosts(known, now, self._timeout, loads, self._brake)
-        news = (losses.silent ^ self._before.silent) | (losses.replace ^ self._before.replace)
-        if news:
+        before = self._before or Losses()
+        news = (losses.silent ^ before.silent) | (losses.replace ^ before.replace)
+        if news or self._before is None:
 
             def write(conn: Connection) -> set[str]:
                 due = {each.loadbalancer_id for name in sorted(news) for each in amphorae.on_host(conn, name)}
                 work.poke(conn, due)
+                amphorae.mark_lost(conn, losses.silent, losses.replace)
                 return due
 
             if engines.retrying(self._engine, write):

@@ -12,7 +12,7 @@ from ottava.model.resource import Declared
 STATUSES = (
     "ALLOCATED", "BOOTING", "READY", "PENDING_CREATE", "PENDING_DELETE", "DELETED", "ERROR", "FAILOVER_STOPPED",
 )  # fmt: skip
-"""Of an amphora, as clients know them; Ottava's own are ALLOCATED, ERROR and PENDING_DELETE."""
+"""Of an amphora, as clients know them; Ottava's own are those of Amphora."""
 
 
 class Host(msgspec.Struct, kw_only=True):
@@ -39,7 +39,8 @@ class Amphora(Declared, kw_only=True):
     """One network namespace on a host, with the proxies of one load balancer in it.
 
     role    STANDALONE, MASTER or BACKUP
-    status  ALLOCATED (wanted), ERROR (its host is lost) or PENDING_DELETE (to be removed)
+    status  ALLOCATED (wanted), ERROR (its host is lost), FAILOVER_STOPPED (its host is lost, with too many others to
+            replace it) or PENDING_DELETE (to be removed)
     """
 
     kind = Kind(name="amphora", plural="amphorae", word="Amphora", argument="amphora_", policy="amphora")

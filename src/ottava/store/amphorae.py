@@ -12,6 +12,8 @@ from ottava.store import statistics, tables
 from ottava.store.engine import timestamp
 from ottava.store.upserts import insert_missing
 
+STOPPED = "FAILOVER_STOPPED"
+_HOST = tables.amphora.c.host
 _COLUMNS = tuple(tables.amphora.c[name] for name in Amphora.__struct_fields__)
 _OF = (
     select(*_COLUMNS)
@@ -44,6 +46,17 @@ def replace_all(conn: Connection, loadbalancer_id: str) -> None:
 def set_status(conn: Connection, ids: Collection[str], status: str) -> None:
     """Write the status of amphorae: ALLOCATED, ERROR or PENDING_DELETE."""
     conn.execute(update(tables.amphora).where(tables.amphora.c.id.in_(sorted(ids))).values(status=status))
+
+
+def mark_lost(conn: Connection, silent: Collection[str], replace: Collection[str]) -> None:
+    """Write the statuses of amphorae by the hosts that were not heard of for too long, and those of them whose
+    amphorae are to be replaced; where the host was heard of again, ALLOCATED. One that is to be removed stays so."""
+    held = set(silent) - set(replace)
+    for status, on in (("ERROR", _HOST.in_(replace)), (STOPPED, _HOST.in_(held)), ("ALLOCATED", _HOST.not_in(silent))):
+        others = {"ALLOCATED", "ERROR", STOPPED} - {status}
+        conn.execute(
+            update(tables.amphora).where(on, tables.amphora.c.status.in_(sorted(others))).values(status=status)
+        )
 
 
 def of(conn: Connection, loadbalancer_id: str) -> list[Amphora]:

@@ -39,6 +39,12 @@ def of_load_balancer(conn: Connection, loadbalancer_id: str) -> Counters:
     return _sum(conn, tables.statistics.c.loadbalancer_id == loadbalancer_id)
 
 
+def of_amphora(conn: Connection, amphora_id: str) -> list[Total]:
+    """The totals of one amphora, by listener."""
+    rows = conn.execute(_BY_LISTENER, {"id": amphora_id}).all() if amphora_id != GONE else []
+    return [(listener_id, amphora_id, tree_id, Counters(*values)) for listener_id, tree_id, *values in rows]
+
+
 def _sum(conn: Connection, condition: ColumnElement[bool]) -> Counters:
     row: Any = conn.execute(_SUMS.where(condition)).one()
     return Counters(*(int(value or 0) for value in row))
@@ -62,11 +68,12 @@ def fold(conn: Connection, amphora_id: str) -> None:
     conn.execute(delete(tables.statistics).where(tables.statistics.c.amphora_id == amphora_id))
 
 
-_OF_AMPHORA = (
+_BY_LISTENER = (
     select(tables.statistics.c.listener_id, tables.statistics.c.loadbalancer_id, *_COUNTERS)
     .where(tables.statistics.c.amphora_id == bindparam("id"))
-    .with_for_update()
+    .order_by(tables.statistics.c.listener_id)
 )
+_OF_AMPHORA = _BY_LISTENER.with_for_update()
 _GONE = (
     select(*_COUNTERS)
     .where(tables.statistics.c.listener_id == bindparam("listener"), tables.statistics.c.amphora_id == GONE)

@@ -8,6 +8,7 @@ import falcon
 import msgspec
 
 from ottava import policies
+from ottava.api.amphorae import Amphorae, OneAmphora
 from ottava.api.catalogues import Catalogue, Offer
 from ottava.api.openapi import schemas
 from ottava.api.openapi.operations import BODY, LIST, OPERATIONS, TAGS, Operation
@@ -20,8 +21,8 @@ from ottava.model.resource import Declared
 
 Routes = Mapping[str, object]
 
-COLLECTIONS = (Collection, Catalogue)
-ITEMS = (Item, Offer)
+COLLECTIONS = (Collection, Catalogue, Amphorae)
+ITEMS = (Item, Offer, OneAmphora)
 DECLARED = (*COLLECTIONS, *ITEMS)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")

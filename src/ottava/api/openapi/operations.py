@@ -59,6 +59,10 @@ _POOL_STATE = whole({
 _LISTENER_STATE = whole({**_STATE, "pools": array(_POOL_STATE)})
 _STATUSES = whole({"statuses": whole({"loadbalancer": whole({**_STATE, "listeners": array(_LISTENER_STATE)})})})
 _STATS = whole({"stats": whole(dict.fromkeys(Counters.__struct_fields__, NUMBER))})
+_AMPHORA_STATS = whole({
+    "id": IDENTIFIER, "listener_id": IDENTIFIER, "loadbalancer_id": IDENTIFIER,
+    **dict.fromkeys(Counters.__struct_fields__, NUMBER),
+})  # fmt: skip
 _NAMED = array(closed({"name": TEXT, "description": TEXT}))
 _WORDS = {
     "name": Attribute(scalars.TEXT_255, "Its name."),
@@ -138,6 +142,17 @@ OPERATIONS: dict[str, Operation] = {
         query=("fields",),
         refuses=(404,),
         tagged=True,
+    ),
+    "GET /v2/octavia/amphorae/{amphora_id}/stats": Operation(
+        summary="Show what went through an amphora",
+        answer=whole({"amphora_stats": array(_AMPHORA_STATS)}),
+        refuses=(404,),
+    ),
+    "PUT /v2/octavia/amphorae/{amphora_id}/failover": Operation(
+        summary="Replace an amphora", status=202, refuses=(404, 409)
+    ),
+    "PUT /v2/octavia/amphorae/{amphora_id}/config": Operation(
+        summary="Tell an amphora anew what it should be like", status=202, refuses=(404,)
     ),
     "GET /v2/providers": Operation(
         summary="List the providers", answer=whole({"providers": _NAMED}), query=("fields",)
