@@ -11,7 +11,7 @@ from ottava.api.errors import bad_request
 from ottava.api.settings import Settings
 from ottava.model import errors
 from ottava.model.attribute import Attribute
-from ottava.model.scalars import BOOLEAN
+from ottava.model.scalars import truth
 from ottava.store.query import Query
 
 SORTING = ("sort", "sort_key", "sort_dir")
@@ -56,12 +56,8 @@ def fields(text: str, settings: Settings) -> tuple[str, ...]:
 
 
 def flag(text: str, name: str) -> bool:
-    """The switch of that name, off where it is not given or empty. Raises errors.BadValue."""
-    value = dict(pairs(text)).get(name, "").lower() if text else ""
-    try:
-        return value != "" and bool(BOOLEAN.read(value))
-    except ValueError as error:
-        raise errors.BadValue(field=name, value=value, reason=str(error)) from None
+    """The switch of that name, off where it is not given."""
+    return truth(dict(pairs(text)).get(name, ""))
 
 
 def read(text: str, declared: Mapping[str, Attribute], settings: Settings) -> Asked:

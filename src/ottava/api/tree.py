@@ -82,7 +82,7 @@ def clashes_last(site: Site, conn: Connection, graph: LoadBalancerGraph, thing: 
     """
     try:
         yield
-    except (errors.Duplicate, errors.TooMany):
+    except (errors.Duplicate, errors.Immutable, errors.TooMany):
         if not _done(graph, Change(CREATE, thing)):
             reserve(site, conn, graph.load_balancer.project_id, {thing.kind.policy: 1})
             mutability.check(graph, thing, CREATE, site.settings.immutable_while_pending)
