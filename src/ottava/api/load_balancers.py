@@ -101,14 +101,14 @@ class LoadBalancers(Collection):
     def _give_back(self, port_id: str, loadbalancer_id: str) -> None:
         """Release the port, unless the tree was written although its commit was not confirmed."""
         with reading(self.site.engine) as conn:
-            written = resources.get(conn, LoadBalancer, loadbalancer_id)
+            written = resources.place(conn, LoadBalancer, loadbalancer_id)
         if written is None:
             self.site.network.release_port(port_id, loadbalancer_id)
 
     def _write(self, conn: Connection, graph: LoadBalancerGraph, until: float) -> None:
         if time.monotonic() > until:
             raise errors.Unavailable(reason="the load balancer could not be written in time")
-        if resources.get(conn, LoadBalancer, graph.load_balancer.id) is not None:
+        if resources.place(conn, LoadBalancer, graph.load_balancer.id) is not None:
             return  # by an attempt before this one, whose commit was not confirmed
         wanted = Counter(thing.kind.policy for thing in graph.objects())
         tree.reserve(self.site, conn, graph.load_balancer.project_id, wanted)

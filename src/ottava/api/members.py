@@ -44,7 +44,7 @@ class Members(Collection):
         parent_id = ids["pool_id"]
         wanted = self.wanted(req)
         additive = query_string.flag(req.query_string, "additive_only")
-        with reading(self.site.engine) as conn:
+        with reading(self.site.engine, snapshot=False) as conn:
             home = self.parent_in_url(conn, parent_id)
         who = context(req.env)
         for verb in ("post", "put") if additive else ("post", "put", "delete"):

@@ -32,7 +32,6 @@ class Pools(Collection):
         if listener_id is None:
             return super().home(conn, values)
         listener = find(conn, Listener, str(listener_id))
-        assert isinstance(listener, Listener)
         if wanted not in (None, listener.loadbalancer_id):
             self.parent(conn, str(wanted))
             raise errors.NotFound(resource=Listener.kind.word, id=listener_id)

@@ -27,6 +27,7 @@ from ottava.rules import consistency
 from ottava.rules.mutability import CREATE, DELETE, UPDATE
 from ottava.store import query, resources
 from ottava.store.engine import reading, timestamp
+from ottava.store.resources import Place
 
 D = TypeVar("D", bound=Declared)
 
@@ -46,9 +47,9 @@ def usable(id: str) -> bool:
     return len(id) <= LONGEST_ID and "\x00" not in id
 
 
-def find(conn: Connection, cls: type[Resource], id: str) -> Resource:
-    """The object with an id out of a URL or a body. Raises NotFound."""
-    found = resources.get(conn, cls, id) if usable(id) else None
+def find(conn: Connection, cls: type[Resource], id: str) -> Place:
+    """Where the object with an id out of a URL or a body belongs. Raises NotFound."""
+    found = resources.place(conn, cls, id) if usable(id) else None
     if found is None:
         raise errors.NotFound(resource=cls.kind.word, id=id)
     return found
@@ -102,7 +103,7 @@ class Handler:
         assert self.kind.parent is not None
         cls = RESOURCES[self.kind.parent.removesuffix("_id")]
         found = find(conn, cls, parent_id)
-        return Home(parent_id, resources.tree_of(found), found.project_id)
+        return Home(parent_id, found.loadbalancer_id, found.project_id)
 
     def parent_in_url(self, conn: Connection, parent_id: str) -> Home:
         """The same for a parent that stands in the URL, whose absence is a fault of the route. Raises NoParent."""
@@ -138,7 +139,7 @@ class Collection(Handler):
         parent_id = ids.get(str(self.kind.parent))
         asked = query_string.read(req.query_string, attributes(self.cls), self.site.settings)
         who = context(req.env)
-        with reading(self.site.engine) as conn:
+        with reading(self.site.engine, snapshot=False) as conn:
             rows = query.page(conn, self.cls, asked.query, self.scope(conn, who, asked.project_id, parent_id))
         answer_page(self.site, req, resp, kind=self.kind, asked=asked, rows=rows)
 
@@ -154,7 +155,7 @@ class Collection(Handler):
     def on_post(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         parent_id = ids.get(str(self.kind.parent))
         values = self.read(self.body(req, forms.create_form(self.cls)))
-        with reading(self.site.engine) as conn:
+        with reading(self.site.engine, snapshot=False) as conn:
             home = self.home(conn, values) if parent_id is None else self.parent_in_url(conn, parent_id)
         self.check(context(req.env), "post", home.project_id)
         self.ask_others([values])
@@ -210,7 +211,7 @@ class Item(Handler):
     def on_get(self, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
         id, parent_id = self.ids(ids)
         fields = query_string.fields(req.query_string, self.site.settings)
-        with reading(self.site.engine) as conn:
+        with reading(self.site.engine, snapshot=False) as conn:
             found = query.show(conn, self.cls, id) if usable(id) else None
             thing = self.expect(conn, found[0] if found else None, id, parent_id)
         self.check(context(req.env), "get_one", thing.project_id)
@@ -264,7 +265,7 @@ class Item(Handler):
 
     def allowed(self, req: falcon.Request, verb: str, id: str, parent_id: str | None) -> Resource:
         """The object, if it is there and the caller may do `verb` with it. Raises NotFound, NoParent, NotAllowed."""
-        with reading(self.site.engine) as conn:
+        with reading(self.site.engine, snapshot=False) as conn:
             thing = self.expect(conn, resources.get(conn, self.cls, id) if usable(id) else None, id, parent_id)
         self.check(context(req.env), verb, thing.project_id)
         return thing

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ottava.api.site import Site
 from ottava.crash import crash_point
-from ottava.model import errors
+from ottava.model import errors, status
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.l7 import L7Policy
 from ottava.model.load_balancer import LoadBalancer
@@ -112,9 +112,16 @@ def carry_out(
     for change in changes:
         if change.verb in (CREATE, UPDATE):
             site.providers.get(provider).check(change.thing, graph)
-    done = not site.providers.carries_out(provider)
-    generation = work.touch(conn, graph.load_balancer.id, done)
-    created = [msgspec.structs.replace(each.thing, generation=generation) for each in changes if each.verb == CREATE]
+    _write(conn, graph, changes, adjustments, done=not site.providers.carries_out(provider))
+
+
+def _write(
+    conn: Connection, graph: LoadBalancerGraph, changes: list[Change], adjustments: Iterable[Adjustment], done: bool
+) -> None:
+    """`done`: nobody carries the changes out, so that they are so at once."""
+    generation = work.touch(conn, graph.load_balancer.id, done, graph.generation)
+    first = {"generation": generation, "provisioning_status": status.ACTIVE if done else status.PENDING_CREATE}
+    created = [msgspec.structs.replace(each.thing, **first) for each in changes if each.verb == CREATE]
     if created:
         resources.insert_many(conn, created)
     for change in changes:
@@ -125,6 +132,8 @@ def carry_out(
     marks = {
         (kind, id): mark for change in changes for kind, id, mark in mutability.mark(graph, change.thing, change.verb)
     }
+    for each in created:  # which have theirs
+        marks.pop((each.kind.name, each.id), None)
     write = graphs.conclude if done else graphs.set_provisioning
     write(conn, [(*key, mark) for key, mark in marks.items()], generation)
     if done and any(each.verb == FAILOVER for each in changes):

@@ -3,10 +3,9 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, delete, exists, select
+from sqlalchemy import Connection, Engine, bindparam, delete, exists, select
 
 from ottava.model import errors
 from ottava.model.load_balancer import LoadBalancer
@@ -46,16 +45,18 @@ class Addresses:
         again = _Again(candidates)
 
         def take(conn: Connection) -> str:
-            taken: dict[str, str] = {row[0]: row[1] for row in conn.execute(_taken(network_id, subnet_id))}
-            mine = next((text for text, holder in taken.items() if holder == port_id), None)
+            place = {"network": network_id, "subnet": subnet_id}
+            mine: str | None = conn.execute(_MINE, {**place, "port": port_id}).scalar()
             if mine is not None:
                 return mine
-            for candidate in again:
-                row = Address(
-                    network_id=network_id, subnet_id=subnet_id, address=candidate, port_id=port_id, owner=owner
-                )
-                if candidate not in taken and insert_missing(conn, address, msgspec.structs.asdict(row)):
-                    return candidate
+            for batch in _batches(again):
+                taken = set(conn.execute(_TAKEN, {**place, "candidates": batch}).scalars())
+                for candidate in batch:
+                    row = Address(
+                        network_id=network_id, subnet_id=subnet_id, address=candidate, port_id=port_id, owner=owner
+                    )
+                    if candidate not in taken and insert_missing(conn, address, msgspec.structs.asdict(row)):
+                        return candidate
             raise errors.Duplicate(what="vip", subnet_id=subnet_id)
 
         return retrying(self._engine, take)
@@ -86,9 +87,17 @@ class Addresses:
             return [Address(**row) for row in conn.execute(statement).mappings()]
 
 
-def _taken(network_id: str, subnet_id: str) -> Select[Any]:
-    condition = (address.c.network_id == network_id) & (address.c.subnet_id == subnet_id)
-    return select(address.c.address, address.c.port_id).where(condition)
+_HERE = (address.c.network_id == bindparam("network"), address.c.subnet_id == bindparam("subnet"))
+_MINE = select(address.c.address).where(*_HERE, address.c.port_id == bindparam("port"))
+_TAKEN = select(address.c.address).where(*_HERE, address.c.address.in_(bindparam("candidates", expanding=True)))
+
+
+def _batches(candidates: Iterable[str]) -> Iterator[list[str]]:
+    """As many at a time as one statement asks for: few at first, since mostly one of them is free."""
+    rest, size = iter(candidates), 16
+    while batch := list(itertools.islice(rest, size)):
+        yield batch
+        size = min(512, 2 * size)
 
 
 class _Again:

@@ -192,14 +192,14 @@ def _try_to_write(raw: Any, last: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _reading(engine: Engine) -> Iterator[Connection]:
+def _reading(engine: Engine, snapshot: bool) -> Iterator[Connection]:
     with engine.connect() as conn:
-        if engine.dialect.name == "postgresql":
+        if snapshot and engine.dialect.name == "postgresql":
             conn.execution_options(isolation_level="REPEATABLE READ")
         with conn.begin():
             if engine.dialect.name == "sqlite":
                 _begin_sqlite(conn, writing=False)
-            elif engine.dialect.name != "postgresql":
+            elif snapshot and engine.dialect.name != "postgresql":
                 # The execution option would cost four statements here, and lose track of a connection that is lost.
                 conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield conn
@@ -214,9 +214,12 @@ def _writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextlib.contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that sees one snapshot. Raises Unavailable when the database does not answer."""
-    with _answering(), _reading(engine) as conn:
+def reading(engine: Engine, snapshot: bool = True) -> Iterator[Connection]:
+    """A transaction that sees one snapshot; without `snapshot`, which costs, each of its statements may see a newer one.
+
+    Raises Unavailable when the database does not answer.
+    """
+    with _answering(), _reading(engine, snapshot) as conn:
         yield conn
 
 
@@ -303,7 +306,7 @@ def upgrade(engine: Engine) -> None:
 
 def version(engine: Engine) -> str | None:
     """The revision of the tables in the database, None when there is none."""
-    with _reading(engine) as conn:
+    with _reading(engine, snapshot=False) as conn:
         try:
             return conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
         except DBAPIError as error:

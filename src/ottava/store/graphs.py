@@ -14,8 +14,8 @@ from ottava.model.resource import Resource
 from ottava.store import amphorae, resources, tables
 from ottava.store.tables import TABLES, table_of
 
-NEEDS = {"member": "pools", "healthmonitor": "pools", "l7policy": "listeners", "rule": "l7policies"}
-"""What must be in a graph before it can hold objects of a kind: its parents' dict."""
+NEEDS = {"member": "pool", "healthmonitor": "pool", "l7policy": "listener", "rule": "l7policy"}
+"""What must be in a graph before it can hold objects of a kind: its parents."""
 
 Change = tuple[str, str, str]
 """The name of a kind, an id, and the status it gets."""
@@ -51,9 +51,11 @@ def load(
 
 
 def _worth_loading(graph: LoadBalancerGraph, kind: str, kinds: frozenset[str] | None) -> bool:
-    if kinds is not None:
-        return kind in kinds
-    return kind not in NEEDS or bool(getattr(graph, NEEDS[kind]))
+    if kinds is not None and kind not in kinds:
+        return False
+    parent = NEEDS.get(kind)
+    known = parent is not None and (kinds is None or parent in kinds)
+    return not known or bool(getattr(graph, RESOURCES[str(parent)].kind.plural))
 
 
 def _child(cls: type[Resource], row: Any, tags: dict[str, list[str]]) -> Resource:

@@ -3,7 +3,7 @@
 
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Delete, Select, Update, bindparam, delete, select, update
@@ -103,6 +103,26 @@ _TAGS = select(tables.tag.c.tag).where(tables.tag.c.resource_id == bindparam("id
 def _select(cls: type[Resource]) -> Select[Any]:
     table = table_of(cls)
     return select(table).where(table.c.id == bindparam("id"))
+
+
+class Place(NamedTuple):
+    """Where a resource belongs: all that must be known of what something is created below."""
+
+    project_id: str
+    loadbalancer_id: str
+
+
+def place(conn: Connection, cls: type[Resource], id: str) -> Place | None:
+    """Where the resource belongs, None when there is none such."""
+    row = conn.execute(_place(cls), {"id": id}).one_or_none()
+    return Place(*row) if row else None
+
+
+@functools.cache
+def _place(cls: type[Resource]) -> Select[Any]:
+    column = table_of(cls).c
+    tree = column.id if cls is LoadBalancer else column.loadbalancer_id
+    return select(column.project_id, tree).where(column.id == bindparam("id"))
 
 
 def change(conn: Connection, cls: type[Resource], id: str, values: Mapping[str, object]) -> bool:

@@ -54,12 +54,17 @@ _MINE = (work.c.loadbalancer_id == bindparam("id"), work.c.epoch == bindparam("o
 _FREE = {"lease_owner": None, "lease_until": None}
 
 
-def touch(conn: Connection, loadbalancer_id: str, done: bool = False) -> int:
+def touch(conn: Connection, loadbalancer_id: str, done: bool = False, known: int | None = None) -> int:
     """Count an accepted write: the generation grows by one and is returned; due at once, or observed already if it is
-    `done`. The write is remembered by the name that `named` gave it. Raises NotFound."""
+    `done`. The write is remembered by the name that `named` gave it. Raises NotFound.
+
+    known  the generation as it is, if that was read under the lock of the load balancer
+    """
     values = {"id": loadbalancer_id, "write": conn.get_execution_options().get("write")}
     if conn.execute(_DONE if done else _TOUCH, values).rowcount != 1:
         raise errors.NotFound(resource=LoadBalancer.kind.word, id=loadbalancer_id)
+    if known is not None:
+        return known + 1
     generation: int = conn.execute(_GENERATION, {"id": loadbalancer_id}).scalar_one()
     return generation
 

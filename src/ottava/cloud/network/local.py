@@ -7,6 +7,7 @@ The host has the first address of each subnet on the bridge; it is also the way 
 import hashlib
 import ipaddress
 import itertools
+import random
 import uuid
 from collections.abc import Iterator, Sequence
 
@@ -24,6 +25,9 @@ NAMES = uuid.UUID("6b1c4d3e-52a5-5a0f-9c1f-0d9f7f0c7b11")
 
 FIRST = 10
 """Addresses below this one are left to people, where the subnet is large enough."""
+
+LOW, RANDOM = 16, 32
+"""How many addresses are tried from the start of a subnet, and then at random."""
 
 MTU = 1500
 
@@ -43,14 +47,19 @@ class _Range(msgspec.Struct, frozen=True):
         return address in self.cidr and address not in (self.cidr.network_address, self.cidr[1], last)
 
     def candidates(self) -> Iterator[str]:
-        """The addresses to hand out, ascending, made one by one: an IPv6 subnet is too large to list."""
+        """The addresses to hand out, in the order in which they are tried, made one by one: a subnet may be huge.
+
+        The lowest ones first, then some at random, so that where thousands are taken nobody walks past them all; all
+        in the end.
+        """
         first = FIRST if self.cidr.num_addresses >= 4 * FIRST else 2
         # Plain numbers: a subnet that is nearly full is walked to its end, and indexing a network takes 10 us a step.
         make, base = type(self.cidr.network_address), int(self.cidr.network_address)
-        end = base + self.cidr.num_addresses - (1 if self.cidr.version == 4 else 0)
-        for number in itertools.count(base + first):
-            if number >= end:
-                return
+        start, end = base + first, base + self.cidr.num_addresses - (1 if self.cidr.version == 4 else 0)
+        low = min(start + LOW, end)
+        some = (random.randrange(low, end) for _ in range(RANDOM if low < end else 0))  # noqa: S311 - no secret
+        rest = itertools.takewhile(lambda number: number < end, itertools.count(low))  # range() has a largest number
+        for number in itertools.chain(range(start, low), some, rest):
             yield str(make(number))
 
     def with_prefix(self, address: str) -> str:
