@@ -122,8 +122,9 @@ _API = [
     ),
     cfg.StrOpt(
         "minimum_tls_version",
-        choices=TLS_VERSIONS,
-        help="Oldest version of TLS that may be asked for; defaults older than that are left out.",
+        default="",
+        choices=["", *TLS_VERSIONS],
+        help="Oldest version of TLS that may be asked for, any if empty; defaults older than that are left out.",
     ),
     cfg.ListOpt(
         "default_listener_alpn_protocols",

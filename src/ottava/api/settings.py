@@ -58,7 +58,7 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
 def deployment(conf: cfg.ConfigOpts) -> Deployment:
     """What the operator allows, as the rules ask for it."""
     api, network = conf.api, conf.network
-    least = api.minimum_tls_version
+    least = api.minimum_tls_version or None
 
     def versions(wanted: Sequence[str]) -> tuple[str, ...]:
         if least is None:
