@@ -275,7 +275,7 @@ def requested(action: str, names: Mapping[str, str]) -> tuple[str, str, object]:
     key = KEYS.get(resource, resource)
     if verb == "post":
         return "POST", path, {key: {name: names.get(str(value), value) for name, value in BODIES[resource].items()}}
-    return operation["method"], path, {key: {}} if verb == "put" else None
+    return operation["method"], path, {key: {"admin_state_up": True}} if verb == "put" else None
 
 
 @pytest.mark.parametrize("action", [each for each in RULES if each.split(":")[0] in ASKED and "vip_sg_ids" not in each])
