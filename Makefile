@@ -7,7 +7,7 @@ ARGS ?=
 # Two tests at a time: they start real proxies.
 WORKERS ?= 2
 
-.PHONY: run down test check format bench docs golden lock setup databases
+.PHONY: run down test fuzz check format bench docs golden lock setup databases
 
 run: setup
 	@exec $(SUDO) $(BIN)/ottava up --demo $(ARGS)
@@ -18,6 +18,13 @@ down: setup
 test: databases
 	@tools/setup --keystone
 	$(SUDO) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# The tests that try things at random, for longer: TIMES as many attempts as in `make test`.
+TIMES ?= 50
+
+fuzz: setup
+	FUZZ=$(TIMES) $(BIN)/python -m pytest tests/property/test_api_decoders.py tests/api/test_api_hostile.py \
+		tests/api/test_api_tree.py tests/api/test_api_openapi.py $(ARGS)
 
 check:
 	@tools/setup --python

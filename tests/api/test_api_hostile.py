@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.fuzz import examples
 
 from ottava.model.attribute import Create, attributes
 from ottava.model.graph import RESOURCES
@@ -158,7 +159,7 @@ def objects(kind: str, depth: int = 3) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=keys)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(data=st.data(), verb=st.sampled_from(("POST", "PUT")), kind=st.sampled_from(sorted(RESOURCES)))
 def test_fuzzed_bodies(api: Any, ids: dict[str, str], data: st.DataObject, verb: str, kind: str) -> None:
     body = data.draw(objects(kind))
@@ -171,7 +172,7 @@ def test_fuzzed_bodies(api: Any, ids: dict[str, str], data: st.DataObject, verb:
         assert api.everything() == before
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=list(HealthCheck))
 @given(listeners=st.lists(objects("listener"), max_size=2), pools=st.lists(objects("pool"), max_size=2))
 def test_fuzzed_trees(api: Any, ids: dict[str, str], listeners: list[Any], pools: list[Any]) -> None:
     body = {"vip_subnet_id": api.subnet_id, "listeners": listeners, "pools": pools}
@@ -191,7 +192,7 @@ PAIRS = st.lists(
 ).map(lambda pairs: "&".join(f"{key}={value}" for key, value in pairs))  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(300), suppress_health_check=list(HealthCheck))
 @given(query=st.one_of(QUERY, PAIRS), kind=st.sampled_from(sorted(RESOURCES)), one=st.booleans())
 @example(query="limit=%E0%B9%91", kind="pool", one=False)
 @example(query="&" * 3000, kind="pool", one=False)
@@ -200,7 +201,7 @@ def test_fuzzed_queries(api: Any, ids: dict[str, str], query: str, kind: str, on
     sent(api, "GET", collection(kind, ids) + (f"/{ids[kind]}" if one else "") + f"?{encoded}", None)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(
     path=st.text(alphabet="/v2.0lbaspoc%{}\x00é ~-", max_size=40),
     verb=st.sampled_from(("GET", "PUT", "DELETE", "POST")),

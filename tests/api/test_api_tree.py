@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from support.fuzz import TIMES, examples
 
 FITS = {"TCP": ("TCP", "HTTP"), "HTTP": ("HTTP",)}
 """Which pools may stand behind which listeners."""
@@ -369,7 +370,7 @@ def test_the_tree_is_as_the_model_says(api: Any) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, derandomize=True, database=None,
+            max_examples=examples(60), stateful_step_count=40, deadline=None, derandomize=TIMES == 1, database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

@@ -95,7 +95,8 @@ def _taken(cls: type[Declared], form: forms.Form) -> Json:
     found: Json = {}
     for name, attribute in form.known.items():
         required = name in form.required
-        schema = _described(attribute, not required and attribute.null_create is not Null.REFUSE)
+        refused = (Null.REFUSE, Null.OMIT) if required else (Null.REFUSE,)
+        schema = _described(attribute, attribute.null_create not in refused)
         if not required and name in defaults(cls):
             schema["default"] = msgspec.to_builtins(defaults(cls)[name])
         found[name] = schema
