@@ -37,11 +37,11 @@ def _copy(conn: Connection, table: Table, number: int, apart: bool) -> None:
     mark = _mark(conn.dialect.name, numbers.c.i)
     unique = {column.name for index in table.indexes if index.unique for column in index.columns}
     own = {column.name for column in table.primary_key if isinstance(column.type, String)} | unique
-    own = {name for name in own if apart or name not in TREE}
+    own = {name for name in own if name != "tag" and (apart or name not in TREE)}
     values: list[ColumnElement[str]] = []
     for column in table.columns:
         if column.name in own or (apart and column.name in TREE):
-            values.append(mark.concat(func.substr(column, 9)))
+            values.append(mark.concat(func.substr(column, 9)) if apart else func.substr(column, 1, 28).concat(mark))
         elif column.name in ("created_at", "name"):
             stem = func.substr(column, 1, 19) if column.name == "created_at" else column
             values.append(stem.concat(".").concat(_six(conn.dialect.name, numbers.c.i)))

@@ -8,16 +8,32 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from ottava.cmd import database, settings
+from ottava.cmd.mistakes import UserMistake
 from ottava.store import engine as engines
 from ottava.store import migrations
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Bring the database to the newest version, say which one it has (1 if it is another one), or write a new one."""
+    """Bring the database to the newest version, say which one it has (1 if it is another one), declare it to have one
+    without touching the tables, or write a new one."""
     if arguments.verb == "revision":
         return _revision(arguments.message)
     with database.opened(settings.configuration(arguments), upgrade=arguments.verb == "upgrade") as engine:
+        if arguments.verb == "stamp":
+            _stamp(engine, arguments.revision)
         return _say(engine)
+
+
+def _stamp(engine: Engine, revision: str) -> None:
+    """Raises UserMistake for a version that there is not."""
+    from alembic.util import CommandError
+
+    from ottava.store.migrations.run import stamp
+
+    try:
+        engines.retrying(engine, lambda conn: stamp(conn, revision))
+    except CommandError as error:
+        raise UserMistake(f"there is no version {revision}; the newest is {migrations.HEAD}") from error
 
 
 def _say(engine: Engine) -> int:

@@ -102,6 +102,9 @@ def _add_db(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
         ("check", "say whether the database has the version that this program needs"),
     ):
         verbs.add_parser(name, help=words, description=_sentence(words), parents=[common])
+    words = "declare which version the database has, without touching its tables (after restoring them by hand, say)"
+    stamp = verbs.add_parser("stamp", help=words, description=_sentence(words), parents=[common])
+    stamp.add_argument("revision", metavar="REVISION", help="the version: 0001, ..., or head for the newest")
     words = "for developers: write the migration to what the declarations say now"
     revision = verbs.add_parser("revision", help=words, description=_sentence(words), parents=[common])
     revision.add_argument("message", help="what changes, in a few words")

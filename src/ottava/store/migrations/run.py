@@ -33,6 +33,11 @@ def run(conn: Connection) -> None:
             conn.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _NAME})
 
 
+def stamp(conn: Connection, revision: str) -> None:
+    """Write down that the tables are those of a revision ("head": the newest), as they are. Raises alembic's CommandError."""
+    command.stamp(configuration(conn), revision)
+
+
 def _queue(conn: Connection) -> None:
     """One at a time. SQLite's write lock, held already, does it; elsewhere a lock by name, as tables may not exist."""
     if conn.dialect.name == "postgresql":
