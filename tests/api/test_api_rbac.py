@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from falcon.testing import TestClient
 from oslo_config import cfg
 from oslo_policy import policy
 from support.keystone import Keystone
 
 from ottava import options, policies
+from ottava.api.app import create_app
 from ottava.api.authorize import Authorizer
 from ottava.api.context import context, noauth
 
@@ -205,9 +208,20 @@ BODIES: dict[str, dict[str, object]] = {  # of a POST; words in capitals stand f
     "healthmonitor": {"pool_id": "POOL", "type": "TCP", "delay": 1, "timeout": 1, "max_retries": 1},
     "l7policy": {"listener_id": "LISTENER", "action": "REJECT"},
     "l7rule": {"type": "PATH", "compare_type": "EQUAL_TO", "value": "/"},
+    "flavor": {"name": "new", "flavor_profile_id": "FLAVOR_PROFILE"},
+    "flavor-profile": {"name": "new", "provider_name": "octavia", "flavor_data": "{}"},
+    "availability-zone": {"name": "new", "availability_zone_profile_id": "AVAILABILITY_ZONE_PROFILE"},
+    "availability-zone-profile": {"name": "new", "provider_name": "octavia", "availability_zone_data": "{}"},
 }
-KEYS = {"l7rule": "rule"}
-ASKED = [*BODIES, "quota", "provider"]
+KEYS = {
+    "l7rule": "rule",
+    "flavor-profile": "flavorprofile",
+    "availability-zone": "availability_zone",
+    "availability-zone-profile": "availability_zone_profile",
+}
+
+
+MISSING = "6dd1b2f8-1111-4111-8111-111111111111"
 
 
 class Door:
@@ -215,6 +229,10 @@ class Door:
 
     def __init__(self, api: Api, project: str, headers: Mapping[str, Mapping[str, str]]) -> None:
         self.api, self.project, self.headers = api, project, headers
+        self.offered = {
+            "FLAVOR": MISSING, "FLAVOR_PROFILE": MISSING, "AVAILABILITY_ZONE": "nowhere",
+            "AVAILABILITY_ZONE_PROFILE": MISSING,
+        }  # fmt: skip
 
     def ask(self, who: str, method: str, path: str, body: object = None) -> Any:
         return self.api(method, path, body, headers=self.headers[who])
@@ -231,7 +249,7 @@ class Door:
         made = self.ask("alice", "POST", "loadbalancers", body).json["loadbalancer"]
         listener, pool = made["listeners"][0], made["pools"][0]
         return {
-            "SUBNET": self.api.subnet_id, "PROJECT": self.project, "PROVIDER": "octavia",
+            "SUBNET": self.api.subnet_id, "PROJECT": self.project, "PROVIDER": "octavia", "AMPHORA": MISSING, **self.offered,
             "LOADBALANCER": made["id"], "LISTENER": listener["id"], "POOL": pool["id"],
             "MEMBER": pool["members"][0]["id"], "HEALTHMONITOR": pool["healthmonitor"]["id"],
             "L7POLICY": listener["l7policies"][0]["id"], "L7RULE": listener["l7policies"][0]["rules"][0]["id"],
@@ -270,22 +288,25 @@ def requested(action: str, names: Mapping[str, str]) -> tuple[str, str, object]:
         for part in operation["path"].split("/")
     )
     resource, verb = action.split(":")[:2]
-    if resource == "quota":
-        return operation["method"], path, {"quota": {"pool": -1}} if verb == "put" else None
+    more = {"vip_sg_ids": [MISSING]} if action.endswith("vip_sg_ids") else {}
     key = KEYS.get(resource, resource)
     if verb == "post":
-        return "POST", path, {key: {name: names.get(str(value), value) for name, value in BODIES[resource].items()}}
-    return operation["method"], path, {key: {"admin_state_up": True}} if verb == "put" else None
+        values = {name: names.get(str(value), value) for name, value in BODIES[resource].items()}
+        return "POST", path, {key: {**values, **more}}
+    if verb == "put":
+        changes = {"quota": {"pool": -1}, "l7policy": {"admin_state_up": True}}
+        return "PUT", path, {key: changes.get(resource, more)}
+    return operation["method"], path, None
 
 
-@pytest.mark.parametrize("action", [each for each in RULES if each.split(":")[0] in ASKED and "vip_sg_ids" not in each])
+@pytest.mark.parametrize("action", RULES)
 def test_every_request(door: Door, action: str) -> None:
     names = door.tree()
     method, path, body = requested(action, names)
-    verb = action.split(":")[1]
+    verb = action.partition(":")[2]
     statuses = {who: door.ask(who, method, path, body).status_code for who in reversed(WHO)}  # the mightiest come last
     access = ACTIONS[action]
-    if verb.startswith("get_all") and "{" not in RULES[action].operations[0]["path"]:
+    if verb.startswith("get_all") and access != ADMIN and "{" not in RULES[action].operations[0]["path"]:
         access = EVERYWHERE  # a list shows what one may see
     may = {who for who, (name, *_) in WHO.items() if name in BY_DEFAULT[access]}
     assert {who for who, status in statuses.items() if status != 403} == may, statuses
@@ -301,3 +322,18 @@ def test_every_list(door: Door, action: str) -> None:
     assert seen == {"root", "alice", "reader"}
     refused = {who for who in WHO if door.ask(who, "GET", f"{path}?project_id={door.project}").status_code == 403}
     assert refused == {"bob", "aodh", "nobody"}
+
+
+@pytest.mark.parametrize("action", [each for each in RULES if not each.endswith("-global")])
+def test_each_request_asks_its_own_rule(basic: Door, tmp_path: Path, action: str) -> None:
+    api, names = basic.api, basic.tree()
+    method, path, body = requested(action, names)
+    closed = {f"{policies.PREFIX}{each}": "!" for each in (action, f"{action}-global") if each in RULES}
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(closed))
+    conf = configuration(tmp_path, f"[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n")
+    client = TestClient(create_app(conf, api.engine, api.network, api.wakeup))
+    answer = client.simulate_request(method, path, json=body)
+    assert (answer.status_code, answer.json["faultstring"]) == (
+        403,
+        "Policy does not allow this request to be performed.",
+    )
