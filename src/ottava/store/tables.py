@@ -9,12 +9,14 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     FromClause,
@@ -223,8 +225,7 @@ quota = Table(
 def _amphora_in_full() -> Subquery:
     """Amphorae with what their hosts and load balancers say of them; null for all that Ottava's have not."""
     balancer = TABLES["loadbalancer"]
-    known = {
-        **dict(amphora.c.items()),
+    beside = {
         "project_id": balancer.c.project_id,
         "lb_network_ip": host.c.address,
         "ha_ip": balancer.c.vip_address,
@@ -232,10 +233,11 @@ def _amphora_in_full() -> Subquery:
         "cert_busy": false(),
     }
     hints = typing.get_type_hints(AmphoraInFull)
-    columns = []
+    columns: list[ColumnElement[Any]] = []
     for name in stored(AmphoraInFull):
         kind = sql_type(attributes(AmphoraInFull)[name].scalar.sql, hints[name])
-        columns.append(known.get(name, cast(null(), kind)).label(name))
+        other = beside.get(name, cast(null(), kind)).label(name)
+        columns.append(amphora.c.get(name, other))  # a column of its own stays one, and keeps its index
     sources = amphora.outerjoin(balancer, balancer.c.id == amphora.c.loadbalancer_id)
     sources = sources.outerjoin(host, host.c.name == amphora.c.host)
     return select(*columns).select_from(sources).subquery("amphora_in_full")

@@ -10,16 +10,17 @@ from sqlalchemy import Engine, event, text
 from support import databases, many
 from support.trees import TYPICAL, make
 
+from ottava.model.amphora import Amphora, AmphoraInFull
 from ottava.model.listener import Listener
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.member import Member
+from ottava.store import amphorae, hosts, query, resources
 from ottava.store import engine as engines
-from ottava.store import query, resources
 from ottava.store.query import Query
 
 FEW, MANY = 200, 8000
 PAGE = 20
-IDS = {cls: str(uuid.uuid4()) for cls in TYPICAL}
+IDS: dict[Any, str] = {cls: str(uuid.uuid4()) for cls in (*TYPICAL, AmphoraInFull)}
 BY_NAME = {values["id"]: IDS[cls] for cls, values in TYPICAL.items()}
 
 CHEAP = {  # what is listed, how
@@ -33,6 +34,8 @@ CHEAP = {  # what is listed, how
     "listeners": (Listener, {}, {}),
     "listeners of one": (Listener, {"filters": (("loadbalancer_id", IDS[LoadBalancer]),)}, {}),
     "members of one": (Member, {}, {"pool_id": BY_NAME["pool"]}),
+    "amphorae": (AmphoraInFull, {}, {}),
+    "amphorae of one": (AmphoraInFull, {"filters": (("loadbalancer_id", IDS[LoadBalancer]),)}, {}),
     "with a tag": (LoadBalancer, {"tags": ("rare",)}, {}),
 }
 """The lists whose pages cost the same in a large table as in a small one."""
@@ -55,6 +58,8 @@ def fill(engine: Engine, number: int) -> None:
     databases.clear(engine)
     with engines.writing(engine) as conn:
         resources.insert_many(conn, seed())
+        amphorae.place(conn, Amphora(id=IDS[AmphoraInFull], loadbalancer_id=IDS[LoadBalancer], host="h"))
+        hosts.seen(conn, "h", "https://192.0.2.7:9443", {})
     with engines.writing(engine) as conn:
         many.copy(conn, number)
         resources.insert(conn, make(LoadBalancer, id=str(uuid.uuid4()), tags=("rare",)))
