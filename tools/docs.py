@@ -7,11 +7,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import falcon.testing
+import reference
 import sqlalchemy
 from oslo_config import cfg
 from oslo_config import generator as config_generator
@@ -21,11 +22,6 @@ from oslo_policy import policy
 from ottava import options, policies
 from ottava.api.app import create_app
 from ottava.cloud.network.memory import memory_network
-from ottava.model.amphora import AmphoraInFull
-from ottava.model.attribute import Attribute, Create, attributes, defaults
-from ottava.model.catalogue import CATALOGUES
-from ottava.model.graph import RESOURCES
-from ottava.model.resource import Declared
 from ottava.store.wakeup import Wakeup
 
 ROOT = Path(__file__).parent.parent
@@ -35,13 +31,6 @@ SAMPLED = (
 )
 """Whose options the sample of the configuration holds: the namespaces of oslo-config-generator."""
 MADE = "<!-- Made by `make docs` from the code; do not edit. -->\n\n"
-
-_CREATE = {
-    Create.REQUIRED: "required",
-    Create.OPTIONAL: "yes",
-    Create.IGNORED: "accepted, without effect",
-    Create.NEVER: "",
-}
 
 
 def option_reference() -> str:
@@ -89,58 +78,8 @@ def _rule(rule: policy.RuleDefault) -> str:
 
 
 def api_reference() -> str:
-    """Every attribute of every resource."""
-    head = "# The API, resource by resource\n\nThe same for machines: [openapi.json](openapi.json).\n\n"
-    return MADE + head + "".join(_resource(cls) for cls in (*RESOURCES.values(), *CATALOGUES.values(), AmphoraInFull))
-
-
-def _resource(cls: type[Declared]) -> str:
-    rows = "".join(_attribute(cls, name, attribute) for name, attribute in attributes(cls).items())
-    return (
-        f"## {cls.kind.word}\n\n"
-        "| attribute | kind | on create | update | default | what it is |\n|---|---|---|---|---|---|\n"
-        f"{rows}\n"
-    )
-
-
-def _attribute(cls: type[Declared], name: str, attribute: Attribute) -> str:
-    default = defaults(cls).get(name)
-    shown = "" if default is None or default == () else f"`{json.dumps(default)}`"
-    update = "yes" if attribute.update else ""
-    about = attribute.about.replace("|", "\\|")
-    return f"| `{name}` | {_kind(attribute)} | {_CREATE[attribute.create]} | {update} | {shown} | {about} |\n"
-
-
-def _kind(attribute: Attribute) -> str:
-    return ", ".join(_schema(dict(attribute.scalar.schema))).replace("|", "\\|")
-
-
-def _schema(schema: dict[str, object]) -> Iterator[str]:
-    kind = schema.pop("type", "any")
-    yield str(schema.pop("format", kind))
-    for key, value in schema.items():
-        if key == "enum":
-            yield "one of " + " ".join(f"`{each}`" for each in value)  # type: ignore[attr-defined]
-        elif key == "properties":
-            yield "with " + " ".join(f"`{each}`" for each in value)  # type: ignore[attr-defined]
-        elif key in ("additionalProperties", "required"):
-            continue
-        elif key == "anyOf":
-            yield " or ".join(next(_schema(dict(each))) for each in value)  # type: ignore[attr-defined]
-        elif key == "items" and isinstance(value, dict):
-            yield "of " + ", ".join(_schema(dict(value)))
-        else:
-            yield f"{_WORDS.get(key, key)} `{value}`"
-
-
-_WORDS = {
-    "minLength": "at least so long:",
-    "maxLength": "at most so long:",
-    "minimum": "from",
-    "maximum": "to",
-    "pattern": "like",
-    "maxItems": "at most so many:",
-}
+    """Everything that can be asked, and every attribute."""
+    return MADE + reference.api_reference(served())
 
 
 def openapi_document() -> str:

@@ -290,9 +290,12 @@ TEXT_255 = string(255)
 PROJECT = string(36)
 PORT_NUMBER = integer(1, 65535)
 MILLISECONDS = integer(0, 2073600000)
-TIMESTAMP = Scalar(
-    _text, "string:26", {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?$"}, str
-)
+_TIME = {
+    "type": "string",
+    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?$",
+    "examples": ["2026-01-02T03:04:05.123456"],
+}
+TIMESTAMP = Scalar(_text, "string:26", _TIME, str)
 
 TAGS = list_of(TEXT_255, unique=True)
 FAULT = Scalar(_text, "text", {"type": "string"}, str)

@@ -180,7 +180,7 @@ def _of_collection(method: str, path: str, cls: type[Declared]) -> Operation | N
     if method == "GET":
         many = {kind.plural: array(ref(kind.name)), kind.links or f"{kind.plural}_links": array(ref("Link"))}
         return Operation(
-            summary=f"List {kind.plural}",
+            summary=f"List {_several(kind.word)}",
             answer=closed(many, (kind.plural,)),
             query=(*LIST, *TAGS) if "tags" in attributes(cls) else LIST,
             filters={name: each for name, each in attributes(cls).items() if each.filterable},
@@ -189,7 +189,7 @@ def _of_collection(method: str, path: str, cls: type[Declared]) -> Operation | N
     if method == "POST":
         answer = ref(f"{kind.name}Tree" if kind.nested and not kind.parent else f"{kind.name}Full")
         return Operation(
-            summary=f"Create a {kind.word.lower()}",
+            summary=f"Create {_one(kind.word)}",
             status=201,
             answer=whole({kind.name: answer}),
             body=whole({kind.name: ref(f"{kind.name}Create")}),
@@ -199,14 +199,28 @@ def _of_collection(method: str, path: str, cls: type[Declared]) -> Operation | N
     return None
 
 
+def _one(word: str) -> str:
+    """The word of a kind with its article, as it stands in a sentence."""
+    spoken = word if word.startswith("L7") else word.lower()
+    spoken = spoken.replace(" P", " p").replace(" R", " r")
+    return f"{'an' if spoken[0] in 'aeiouL' else 'a'} {spoken}"
+
+
+def _several(word: str) -> str:
+    spoken = _one(word).partition(" ")[2]
+    if spoken.endswith("y"):
+        return f"{spoken[:-1]}ies"
+    return spoken + ("e" if spoken == "amphora" else "s")
+
+
 def _of_item(method: str, cls: type[Declared]) -> Operation | None:
-    kind, word = cls.kind, cls.kind.word.lower()
+    kind, word = cls.kind, _one(cls.kind.word)
     if method == "GET":
         answer = whole({kind.name: ref(kind.name)})
-        return Operation(summary=f"Show a {word}", answer=answer, query=("fields",), refuses=(404,), tagged=True)
+        return Operation(summary=f"Show {word}", answer=answer, query=("fields",), refuses=(404,), tagged=True)
     if method == "PUT":
         return Operation(
-            summary=f"Update a {word}",
+            summary=f"Update {word}",
             answer=whole({kind.name: ref(f"{kind.name}Full")}),
             body=whole({kind.name: ref(f"{kind.name}Update")}),
             query=("If-Match",),
@@ -215,7 +229,7 @@ def _of_item(method: str, cls: type[Declared]) -> Operation | None:
         )
     if method == "DELETE":
         query = ("cascade", "If-Match") if kind.nested and not kind.parent else ("If-Match",)
-        return Operation(summary=f"Delete a {word}", status=204, query=query, refuses=(404, 409, 412))
+        return Operation(summary=f"Delete {word}", status=204, query=query, refuses=(404, 409, 412))
     return None
 
 

@@ -94,7 +94,7 @@ OPERATIONS: dict[str, Operation] = {
     "GET /": Operation(summary="List the versions", answer=whole({"versions": array(_VERSION)}), public=True),
     "GET /v2": _SHOW_VERSION,
     "GET /v2/octavia": _SHOW_VERSION,
-    "GET /openapi.json": Operation(summary="Show this document", answer=ANYTHING),
+    "GET /openapi.json": Operation(summary="Show this document", answer=ANYTHING, public=True),
     "GET /healthcheck": _HEALTH,
     "HEAD /healthcheck": msgspec.structs.replace(_HEALTH, answer=None, others={}),
     "GET /v2/loadbalancers/{loadbalancer_id}/status": _SHOW_STATUS,
