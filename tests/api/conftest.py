@@ -163,11 +163,12 @@ def api(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def accepting(tmp_path_factory: pytest.TempPathFactory) -> Api:
+def accepting(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The same, with a provider that takes everything as the default."""
     enabled = {"noop_driver": "Nobody.", "ottava": "The native one."}
-    folder = tmp_path_factory.mktemp("accepting")
-    return Api(folder, enabled_provider_drivers=enabled, default_provider_driver="noop_driver")
+    options: dict[str, Any] = {"enabled_provider_drivers": enabled, "default_provider_driver": "noop_driver"}
+    with served(database_kind, tmp_path_factory.mktemp("accepting"), **options) as api:
+        yield api
 
 
 @pytest.fixture

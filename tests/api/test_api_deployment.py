@@ -15,6 +15,12 @@ GROUPS = ["5e34bd52-61b8-45b0-b56c-9aee3cd0b9e4", "0ecd8fc1-3cbd-4e6e-8b3c-3d0e9
 POLICY = "c3ad3b0a-1bd8-4a0c-ab23-4ab1ee0b80dc"
 
 
+@pytest.fixture(scope="module")
+def database_kind() -> str:
+    """The database has no part in any of this."""
+    return "sqlite"
+
+
 def anywhere(api: Any) -> Any:
     """The same API with a network service for which everything exists."""
     api.client = falcon.testing.TestClient(create_app(api.conf, api.engine, NoopNetwork(), api.wakeup))
