@@ -168,6 +168,34 @@ def test_security_groups_stand_alone() -> None:
         consistency.check(graph(vip_sg_ids=("g",)), guarded)
 
 
+FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("insert_headers", {"insert_headers": {}}),
+    ("client_ca_tls_container_ref needs", {"client_ca_tls_container_ref": None}),
+    ("needs a certificate", {"default_tls_container_ref": "ref"}),
+    ("client_authentication", {"client_authentication": "NONE"}),
+    ("client_crl_container_ref", {"client_crl_container_ref": None}),
+    ("WEAK", {"tls_ciphers": None}),
+    ("what=listener", {"protocol_port": 81}),
+    ("allowed_cidrs", {"allowed_cidrs": None}),
+    ("tls_versions", {"tls_versions": ("TLSv1.3",)}),
+    ("hsts_preload", {"hsts_max_age": 1}),
+]
+"""Of a listener that has them all, in the order in which they are reported, each with what mends it."""
+
+
+def test_of_several_faults_the_first_is_reported() -> None:
+    values: dict[str, Any] = {
+        "insert_headers": {"X-Bogus": "true"}, "client_ca_tls_container_ref": "ca", "default_tls_container_ref": None,
+        "client_authentication": "MANDATORY", "client_crl_container_ref": "crl", "tls_ciphers": "WEAK",
+        "protocol_port": 80, "allowed_cidrs": ("2001:db8::/32",), "tls_versions": (), "hsts_preload": True,
+    }  # fmt: skip
+    taken = make(Listener, id="taken", protocol="TCP")
+    for words, mended in FAULTS:
+        assert words in str(refused(terminating(id="new", **values), STRICT, None, taken))
+        values |= mended
+    consistency.check(graph(taken), terminating(id="new", **values), STRICT)
+
+
 MATRIX = [(front, behind, behind in POOL_PROTOCOLS[front]) for front in PROTOCOLS for behind in POOL_SPEAKS]
 
 
