@@ -2,6 +2,7 @@
 """Amphorae, for administrators: seen, filtered, paged, replaced, taken off the books."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,7 +164,20 @@ def test_what_is_not_there(api: Any) -> None:
 
 
 def test_tenants_see_none(secure: Any) -> None:
-    for verb, path in (("GET", ""), ("GET", "/x"), ("GET", "/x/stats"), ("PUT", "/x/failover"), ("PUT", "/x/config"),
-                       ("DELETE", "/x")):  # fmt: skip
+    lb = secure.make("loadbalancers", "alice")["id"]
+    id = placed(secure, lb)
+    for verb, path in (("GET", ""), ("GET", f"/{id}"), ("GET", f"/{id}/stats"), ("PUT", f"/{id}/failover"),
+                       ("PUT", f"/{id}/config"), ("DELETE", f"/{id}")):  # fmt: skip
         assert secure(verb, f"{AMPHORAE}{path}", user="alice").status_code == 403
+    assert secure.graph(lb).amphorae[id].status == "ALLOCATED"
     assert secure("GET", AMPHORAE, user="root").status_code == 200
+
+
+def test_an_operator_may_let_owners_replace_theirs(fresh: Any, tmp_path: Path, user_file: Path) -> None:
+    rule = "os_load-balancer_api:amphora:put_failover"
+    (tmp_path / "policy.yaml").write_text(f'"{rule}": "rule:load-balancer:write"\n')
+    config = f"[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n"
+    api = fresh(config=config, auth_strategy="http_basic", http_basic_auth_user_file=str(user_file))
+    id = placed(api, api.make("loadbalancers", "alice")["id"])
+    assert api("PUT", f"{AMPHORAE}/{id}/failover", user="bob").status_code == 403
+    assert api("PUT", f"{AMPHORAE}/{id}/failover", user="alice").status_code == 202

@@ -29,9 +29,9 @@ class Handler:
         self.cls = AmphoraInFull
         self.kind = AmphoraInFull.kind
 
-    def check(self, req: falcon.Request, verb: str) -> None:
+    def check(self, req: falcon.Request, verb: str, project_id: str | None = None) -> None:
         """Raises NotAllowed."""
-        self.site.authorizer.check(context(req.env), f"amphora:{verb}", None)
+        self.site.authorizer.check(context(req.env), f"amphora:{verb}", project_id)
 
     def find(self, conn: Connection, id: str) -> AmphoraInFull:
         """Raises NotFound."""
@@ -39,6 +39,13 @@ class Handler:
         if found is None:
             raise errors.NotFound(resource=WORD, id=id)
         return found[0]
+
+    def allowed(self, req: falcon.Request, verb: str, id: str) -> AmphoraInFull:
+        """The amphora, if the caller may do `verb` in the project of its load balancer. Raises NotFound, NotAllowed."""
+        with reading(self.site.engine) as conn:
+            found = self.find(conn, id)
+        self.check(req, verb, found.project_id)
+        return found
 
 
 class Amphorae(Handler):
@@ -83,9 +90,7 @@ class Failover(Handler):
     """PUT amphorae/{id}/failover: another in its place."""
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, amphora_id: str) -> None:
-        self.check(req, "put_failover")
-        with reading(self.site.engine) as conn:
-            found = self.find(conn, amphora_id)
+        found = self.allowed(req, "put_failover", amphora_id)
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> None:
             if amphora_id not in graph.amphorae:
@@ -108,12 +113,8 @@ class Configure(Handler):
     """PUT amphorae/{id}/config: tell the amphora anew what it should be like."""
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, amphora_id: str) -> None:
-        self.check(req, "put_config")
-
-        def job(conn: Connection) -> None:
-            work.poke(conn, [self.find(conn, amphora_id).loadbalancer_id])
-
-        retrying(self.site.engine, job)
+        found = self.allowed(req, "put_config", amphora_id)
+        retrying(self.site.engine, lambda conn: work.poke(conn, [found.loadbalancer_id]))
         self.site.wakeup.send()
         resp.status = 202
 
