@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import clients
 import stage
 from clients import Request
-from products import PORTS, Octavia, Ottava, Running, Tables, install_octavia, running
+from products import PORTS, Octavia, Ottava, Running, Tables, install_octavia, running, server
 from support import databases
+from support.keystone import keystone
 
 PROJECT, OTHERS = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 SUBNET = "7b1c4d3e-52a5-4a0f-9c1f-0d9f7f0c7b11"
@@ -173,22 +174,46 @@ def _fill(one: Running, tables: Tables, subnet: str) -> Filled:
     return Filled([each[model["id"]] for each in made], [each[pool] for each in made], tree["id"], project, subnet)
 
 
+class Identity(NamedTuple):
+    """How clients say who they are, and the options by which a product finds it out."""
+
+    headers: Mapping[str, str]
+    options: Mapping[str, Mapping[str, object]]
+
+
 @contextlib.contextmanager
-def _contestants(kind: str, workers: int) -> Iterator[list[Contestant]]:
+def _identity(auth: str) -> Iterator[Identity]:
+    """Nobody asks, or a Keystone of the benchmark's own does."""
+    if auth == "noauth":
+        yield Identity({"X-Project-Id": PROJECT}, {})
+        return
+    with keystone() as cloud:
+        service = {
+            "auth_type": "password", "auth_url": cloud.url, "www_authenticate_uri": cloud.url,
+            "username": cloud.admin.name, "password": cloud.admin.password, "user_domain_id": "default",
+            "project_id": cloud.admin.project.id if cloud.admin.project else "",
+        }  # fmt: skip
+        options = {"api": {"auth_strategy": "keystone"}, "keystone_authtoken": service}
+        yield Identity({"X-Auth-Token": cloud.token(cloud.admin)}, options)
+
+
+@contextlib.contextmanager
+def _contestants(kind: str, auth: str, workers: int) -> Iterator[list[Contestant]]:
     """Both, running and filled."""
     install_octavia()
     folder = Path(tempfile.mkdtemp(prefix="ottava-bench-", dir="/dev/shm"))
-    headers: Mapping[str, str] = {"X-Project-Id": PROJECT}
     found = []
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         stack.callback(PORTS.unlink, missing_ok=True)
+        identity = stack.enter_context(_identity(auth))
+        shared = stack.enter_context(server(kind))
         for make in (Octavia, Ottava):
-            url = stack.enter_context(databases.empty(kind, folder))
-            product = make(folder, url, workers, {})
+            url = stack.enter_context(databases.empty(kind, folder, shared))
+            product = make(folder, url, workers, identity.options)
             stage.say(f"{product.name}: tables")
             product.prepare()
-            one = stack.enter_context(running(product, product.port, headers))
+            one = stack.enter_context(running(product, product.port, identity.headers))
             stage.say(f"{product.name}: {LOAD_BALANCERS} load balancers")
             tables = Tables(url)
             found.append(Contestant(one, tables, _fill(one, tables, product.subnet)))
@@ -216,19 +241,21 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--database", choices=("mariadb", "postgresql"), default="mariadb")
+    parser.add_argument("--auth", choices=("noauth", "keystone"), nargs="+", default=["noauth", "keystone"])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each block")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     asked = parser.parse_args()
     cases = [case for case in CASES if asked.only in case.name]
-    with _contestants(asked.database, asked.workers) as (octavia, ottava):
-        for number in range(asked.rounds):
-            for case in cases:
-                stage.say(f"round {number + 1} of {asked.rounds}: {case.name}")
-                for each in (octavia, ottava):
-                    each.block(case, asked.seconds)
-        _print(f"{asked.database}, {asked.workers} worker each, noauth", octavia, ottava, cases)
+    for auth in asked.auth:
+        with _contestants(asked.database, auth, asked.workers) as (octavia, ottava):
+            for number in range(asked.rounds):
+                for case in cases:
+                    stage.say(f"{auth}, round {number + 1} of {asked.rounds}: {case.name}")
+                    for each in (octavia, ottava):
+                        each.block(case, asked.seconds)
+            _print(f"{asked.database}, {auth}, workers: {asked.workers} each", octavia, ottava, cases)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,11 @@ import sqlalchemy
 import stage
 from sqlalchemy import Connection, MetaData, Table, create_engine, insert, or_, select, update
 from support.machine import BIN, eventually
+from support.servers import MariaDB, PostgreSQL, Server
 from support.slots import free_ports
-
-from ottava.cloud.network.local import LocalNetwork
 
 FIRST_COPY = ipaddress.ip_address("198.18.4.0")
 """Where the addresses of copies begin; those below are for what is made by the API."""
-NETWORK = "lan 198.18.0.0/15"
 ROOT = Path(__file__).parents[1]
 OCTAVIA = ROOT / ".venv-octavia"
 PORTS = Path("/tmp/octavia-network-noop.db")
@@ -67,7 +65,7 @@ class Ottava:
         self.database = database
         self._folder, self._workers, self._auth = folder / "ottava", workers, auth
         (self.port,) = free_ports(1)
-        self.subnet = LocalNetwork([NETWORK], None).networks()[0].subnets[0].id  # type: ignore[arg-type]
+        self.subnet = str(uuid.uuid4())
 
     def prepare(self) -> None:
         """See Product."""
@@ -76,8 +74,8 @@ class Ottava:
         mine: dict[str, Mapping[str, object]] = {
             "DEFAULT": {"state_dir": self._folder / "state", "run_dir": self._folder / "run"},
             "database": {"connection": self.database},
-            "api": {"bind_port": self.port, "workers": self._workers},
-            "local_network": {"network": NETWORK},
+            "api": {"bind_port": self.port, "workers": self._workers, "noop": True},
+            "network": {"driver": "noop"},
         }
         _configure(self._config, _merged(mine, self._auth, "api"))
         subprocess.run([BIN / "ottava", "db", "upgrade", "--config-file", self._config], check=True)
@@ -158,6 +156,39 @@ def install_octavia() -> None:
     pip = [str(OCTAVIA / "bin" / "pip"), "--quiet", "--disable-pip-version-check", "install"]
     subprocess.run([*pip, "-r", str(PINS)], check=True)
     stamp.write_text(PINS.read_text())
+
+
+# ---- their database server
+
+
+class DurableMariaDB(MariaDB):
+    """A MariaDB that keeps what it has committed, as it does unless told otherwise."""
+
+    def command(self) -> Sequence[str]:
+        """See Server."""
+        return [word for word in super().command() if not word.startswith("--innodb")]
+
+
+class DurablePostgreSQL(PostgreSQL):
+    """A PostgreSQL that keeps what it has committed, as it does unless told otherwise."""
+
+    def command(self) -> Sequence[str]:
+        """See Server."""
+        return [word.replace("=off", "=on") for word in super().command()]
+
+
+DURABLE: Mapping[str, type[Server]] = {"mariadb": DurableMariaDB, "postgresql": DurablePostgreSQL}
+
+
+@contextlib.contextmanager
+def server(kind: str) -> Iterator[Server]:
+    """A database server of the benchmark's own, gone afterwards."""
+    made = DURABLE[kind]()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()
 
 
 # ---- running one
