@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             respawn_interval=RESPAWN_SECONDS,
             workers_kill_timeout=5,
         )
+        _spare_the_collector()
         server.serve(target_loader=_loader(conf), wrap_loader=False)
     return 0
 
@@ -64,14 +65,17 @@ def _loader(conf: cfg.ConfigOpts) -> Callable[..., Any]:
         engine = engines.configured(conf)
         network = settings.network(conf, Addresses(engine))
         app = api_app.create_app(conf, engine, network, Wakeup(conf.run_dir))
-        _spare_the_collector()
+        gc.freeze()
         return app
 
     return load
 
 
 def _spare_the_collector() -> None:
-    """Let garbage collection pass over what stays for ever, and come less often: a list of 1,000 takes half the time."""
+    """Let garbage collection pass over what stays for ever, and come less often: a list of 1,000 takes half the time.
+
+    Before the workers are forked, since a collection writes to all that they could share.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 50)
