@@ -9,6 +9,8 @@ from support.keystone import Keystone, Project, User
 
 from .conftest import Api
 
+AUDIT_MAP = Path(__file__).parent.parent.parent / "etc/audit_map.conf"
+
 CONFIG = """
 [keystone_authtoken]
 www_authenticate_uri = {url}
@@ -151,3 +153,33 @@ def test_a_token_that_is_limited_to_some_requests(cloud: Api, keystone: Keystone
         assert ask(cloud, token).status_code == 200
         assert ask(cloud, token, path="/v2.0/lbaas/loadbalancers").status_code == 401
         assert ask(cloud, token, path="listeners").status_code == 401
+
+
+@pytest.mark.parametrize(("by", "status"), [("service", 200), ("alice", 401), ("", 401)])
+def test_a_service_may_go_on_with_a_token_that_ended(
+    cloud: Api, keystone: Keystone, users: dict[str, User], tokens: dict[str, str], by: str, status: int
+) -> None:
+    headers = {"X-Auth-Token": keystone.expired(keystone.token(users["alice"]))}
+    if by:
+        headers["X-Service-Token"] = tokens[by]
+    assert [cloud("GET", "loadbalancers", headers=headers).status_code for _ in range(2)] == [status, status]
+    headers.pop("X-Service-Token", None)
+    assert cloud("GET", "loadbalancers", headers=headers).status_code == 401, "it was remembered without the service"
+
+
+def test_audit_names_the_service_and_the_user(
+    keystone: Keystone, users: dict[str, User], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keystone.endpoint("http://198.51.100.2")
+    audit = f"[audit]\nenabled = true\naudit_map_file = {AUDIT_MAP}\n"
+    config = CONFIG.format(url=keystone.url, user=users["service"], more="") + audit
+    api = Api(tmp_path, config, auth_strategy="keystone")
+    token = keystone.token(users["alice"])
+    for _ in range(2):  # the second time the token is remembered
+        caplog.clear()
+        with caplog.at_level("INFO", "keystonemiddleware.audit"):
+            assert ask(api, token, path="loadbalancers/none").status_code == 404
+        told = caplog.text
+        assert "'typeURI': 'service/load-balancer/loadbalancers/loadbalancer'" in told
+        assert f"'name': '{users['alice'].name}'" in told
+        assert token not in told
