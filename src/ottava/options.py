@@ -16,6 +16,7 @@ _TLS_VERSION = types.String(choices=TLS_VERSIONS)
 _GENERAL = [
     cfg.StrOpt("state_dir", default="/var/lib/ottava", help="Where Ottava keeps what must survive a restart."),
     cfg.StrOpt("run_dir", default="/run/ottava", help="Where Ottava keeps sockets, process ids and hints."),
+    cfg.IntOpt("events_kept", default=200, min=0, help="Events kept of each load balancer: the newest; 0: none."),
 ]
 
 _DATABASE = [

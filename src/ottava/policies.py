@@ -60,6 +60,7 @@ _OTHER = (
     ("loadbalancer:put:vip_sg_ids", "write", "PUT", "/v2/lbaas/loadbalancers/{loadbalancer_id}"),
     ("loadbalancer:get_stats", "read", "GET", "/v2/lbaas/loadbalancers/{loadbalancer_id}/stats"),
     ("loadbalancer:get_status", "read", "GET", "/v2/lbaas/loadbalancers/{loadbalancer_id}/status"),
+    ("loadbalancer:get_events", "read", "GET", "/v2/lbaas/loadbalancers/{loadbalancer_id}/events"),
     ("loadbalancer:put_failover", "admin", "PUT", "/v2/lbaas/loadbalancers/{loadbalancer_id}/failover"),
     ("listener:get_stats", "read", "GET", "/v2/lbaas/listeners/{listener_id}/stats"),
     ("provider:get_all", "read", "GET", "/v2/lbaas/providers"),

@@ -66,7 +66,7 @@ CATALOGUE = {"get_all": EVERYWHERE, "post": ADMIN, "get_one": EVERYWHERE, "put":
 PROFILES = dict.fromkeys(CATALOGUE, ADMIN)
 
 ROWS: dict[str, dict[str, str]] = {
-    "loadbalancer": {**TREE, "post:vip_sg_ids": WRITE, "put:vip_sg_ids": WRITE, "get_stats": READ, "get_status": READ,
+    "loadbalancer": {**TREE, "post:vip_sg_ids": WRITE, "put:vip_sg_ids": WRITE, "get_stats": READ, "get_status": READ, "get_events": READ,
                      "put_failover": ADMIN},
     "listener": {**TREE, "get_stats": READ},
     "pool": TREE,

@@ -9,6 +9,7 @@ from ottava.api import amphorae, errors, openapi, stack
 from ottava.api.authorize import Authorizer
 from ottava.api.catalogues import Catalogue, Offer
 from ottava.api.context import Wsgi
+from ottava.api.events import Events
 from ottava.api.health import Healthcheck, checks
 from ottava.api.load_balancers import Failover, LoadBalancers, OneLoadBalancer, Status
 from ottava.api.members import Members
@@ -46,6 +47,7 @@ def routes(site: Site) -> dict[str, object]:
         "/v2/loadbalancers/{loadbalancer_id}/status": Status(site, LoadBalancer),
         "/v2/loadbalancers/{loadbalancer_id}/statuses": Status(site, LoadBalancer),
         "/v2/loadbalancers/{loadbalancer_id}/stats": Stats(site, LoadBalancer, statistics.of_load_balancer),
+        "/v2/loadbalancers/{loadbalancer_id}/events": Events(site, LoadBalancer),
         "/v2/loadbalancers/{loadbalancer_id}/failover": Failover(site, LoadBalancer),
         **_resource(site, "/v2/listeners", Listener),
         "/v2/listeners/{listener_id}/stats": Stats(site, Listener, statistics.of_listener),

@@ -44,6 +44,7 @@ class Context(msgspec.Struct, frozen=True):
     is_admin: bool
     system_scope: str | None = None
     domain_id: str | None = None
+    request_id: str = ""
 
 
 def context(environ: Environ) -> Context:
@@ -56,6 +57,7 @@ def context(environ: Environ) -> Context:
         is_admin=environ.get("ottava.is_admin", False),
         system_scope=environ.get("HTTP_OPENSTACK_SYSTEM_SCOPE") or None,
         domain_id=environ.get("HTTP_X_DOMAIN_ID") or None,
+        request_id=environ.get("openstack.request_id") or "",
     )
 
 

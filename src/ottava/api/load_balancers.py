@@ -50,7 +50,7 @@ class LoadBalancers(Collection):
         if not provider.carries_out:
             for thing in graph.objects():
                 thing.provisioning_status = status.ACTIVE
-        self._carry_out(graph)
+        self._carry_out(graph, who)
         self.answer(resp, render.root(graph), 201, render.tree(graph))
 
     def _wished(self, who: Context, values: forms.Values) -> LoadBalancer:
@@ -64,7 +64,7 @@ class LoadBalancers(Collection):
         }
         return LoadBalancer(**wish)
 
-    def _carry_out(self, graph: LoadBalancerGraph) -> None:
+    def _carry_out(self, graph: LoadBalancerGraph, who: Context) -> None:
         """Make the VIP's port, then write the tree; a tree that is not written leaves no port behind."""
         wish = graph.load_balancer
         # Later the controller may take the port for an orphan; what is left of its grace is for the commit.
@@ -91,7 +91,7 @@ class LoadBalancers(Collection):
             )
             for thing in (graph.load_balancer, *graph.listeners.values()):
                 consistency.check(graph, thing, self.site.settings.deployment)
-            retrying(self.site.engine, lambda conn: self._write(conn, graph, until))
+            retrying(self.site.engine, lambda conn: self._write(conn, graph, who, until))
         except BaseException:
             self._give_back(vip.port_id, wish.id)
             raise
@@ -105,7 +105,7 @@ class LoadBalancers(Collection):
         if written is None:
             self.site.network.release_port(port_id, loadbalancer_id)
 
-    def _write(self, conn: Connection, graph: LoadBalancerGraph, until: float) -> None:
+    def _write(self, conn: Connection, graph: LoadBalancerGraph, who: Context, until: float) -> None:
         if time.monotonic() > until:
             raise errors.Unavailable(reason="the load balancer could not be written in time")
         if resources.place(conn, LoadBalancer, graph.load_balancer.id) is not None:
@@ -117,6 +117,7 @@ class LoadBalancers(Collection):
         resources.insert_many(conn, graph.objects(), done)
         if done:
             amphorae.replace_all(conn, graph.load_balancer.id)
+        tree.tell_created(self.site, conn, graph, who)
         crash_point("api:before-commit")
 
 
@@ -168,7 +169,8 @@ class Failover(Handler):
         self.check(context(req.env), "put_failover", balancer.project_id)
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> None:
-            tree.carry_out(self.site, conn, graph, [tree.Change(FAILOVER, graph.load_balancer)])
+            who = context(req.env)
+            tree.carry_out(self.site, conn, graph, who, [tree.Change(FAILOVER, graph.load_balancer)])
             amphorae.set_status(conn, graph.amphorae, "PENDING_DELETE")
 
         tree.writing(self.site, id, {"amphora"}, job)

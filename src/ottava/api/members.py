@@ -56,7 +56,7 @@ class Members(Collection):
             etags.check(req, lambda: self.show_pool(conn, parent_id))
             changes = list(self.changes(graph, home, wanted, additive))
             if changes:
-                tree.carry_out(self.site, conn, graph, changes)
+                tree.carry_out(self.site, conn, graph, who, changes)
 
         tree.writing(self.site, home.loadbalancer_id, self.needed, job)
         resp.status = 202

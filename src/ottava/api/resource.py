@@ -164,7 +164,7 @@ class Collection(Handler):
         def job(conn: Connection, graph: LoadBalancerGraph) -> render.Json:
             with tree.clashes_last(self.site, conn, graph, thing):
                 changes, moved = self.complete(graph, thing, values)
-            tree.carry_out(self.site, conn, graph, changes, moved)
+            tree.carry_out(self.site, conn, graph, context(req.env), changes, adjustments=moved)
             return self.show(conn, thing.id)
 
         self.answer(resp, tree.writing(self.site, home.loadbalancer_id, self.needed, job), 201)
@@ -234,7 +234,7 @@ class Item(Handler):
             new = consistency.merge(old, changes, self.site.settings.deployment)
             consistency.check(graph, new, self.site.settings.deployment, old)
             change, moved = tree.placed(graph, tree.Change(UPDATE, new, old))
-            tree.carry_out(self.site, conn, graph, [change], moved)
+            tree.carry_out(self.site, conn, graph, context(req.env), [change], adjustments=moved)
             return self.show(conn, id)
 
         self.answer(resp, tree.writing(self.site, resources.tree_of(thing), self.needed, job))
@@ -247,7 +247,7 @@ class Item(Handler):
             current = tree.require(graph, self.cls, id)
             etags.check(req, lambda: self.show(conn, id))
             self.check_delete(req, graph, current)
-            tree.carry_out(self.site, conn, graph, [tree.Change(DELETE, current)])
+            tree.carry_out(self.site, conn, graph, context(req.env), [tree.Change(DELETE, current)])
 
         tree.writing(self.site, resources.tree_of(thing), self.needed, job)
         self.deleted(thing)

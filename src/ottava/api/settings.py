@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: float
     rate_limit_burst: int
     orphan_grace: float
+    events_kept: int
     quotas: Mapping[str, int]
     deployment: Deployment
 
@@ -50,6 +51,7 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         rate_limit=api.rate_limit,
         rate_limit_burst=api.rate_limit_burst,
         orphan_grace=conf.controller.orphan_grace,
+        events_kept=conf.events_kept,
         quotas={kind: conf.quotas[f"default_{kind}_quota"] for kind in attributes(Quota)},
         deployment=deployment(conf),
     )

@@ -13,16 +13,18 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from sqlalchemy import Connection
 
+from ottava.api.context import Context
 from ottava.api.site import Site
 from ottava.crash import crash_point
 from ottava.model import errors, status
+from ottava.model.event import ACCEPTED, Event
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.l7 import L7Policy
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.resource import Resource
 from ottava.rules import mutability, positions
 from ottava.rules.mutability import CREATE, DELETE, FAILOVER, UPDATE
-from ottava.store import amphorae, graphs, quotas, resources, work
+from ottava.store import amphorae, events, graphs, quotas, resources, work
 from ottava.store.engine import retrying, timestamp
 
 T = TypeVar("T")
@@ -93,7 +95,9 @@ def carry_out(
     site: Site,
     conn: Connection,
     graph: LoadBalancerGraph,
+    who: Context,
     changes: Iterable[Change],
+    *,
     adjustments: Iterable[Adjustment] = (),
 ) -> None:
     """Write checked changes: quota (403), state (409), provider (501), objects, statuses, generation.
@@ -112,6 +116,7 @@ def carry_out(
     for change in changes:
         if change.verb in (CREATE, UPDATE):
             site.providers.get(provider).check(change.thing, graph)
+    _tell(site, conn, _accepted(graph, graph.generation + 1, who, changes))
     _write(conn, graph, changes, adjustments, done=not site.providers.carries_out(provider))
 
 
@@ -138,6 +143,45 @@ def _write(
     write(conn, [(*key, mark) for key, mark in marks.items()], generation)
     if done and any(each.verb == FAILOVER for each in changes):
         amphorae.replace_all(conn, graph.load_balancer.id)
+
+
+def _tell(site: Site, conn: Connection, event: Event) -> None:
+    keep = site.settings.events_kept
+    events.record(conn, [event], keep)
+    if event.generation % events.PRUNED_EVERY == 0:
+        events.prune(conn, event.loadbalancer_id, keep)
+
+
+def _accepted(graph: LoadBalancerGraph, generation: int, who: Context, changes: list[Change]) -> Event:
+    """That changes were accepted: one event, whatever their number."""
+    first = changes[0]
+    if len(changes) == 1:
+        of, words = (first.thing.kind.name, first.thing.id), _words(first)
+    else:  # of one parent
+        parent = str(first.thing.kind.parent)
+        of = parent.removesuffix("_id"), str(getattr(first.thing, parent))
+        count = Counter(each.verb for each in changes)
+        words = ", ".join(f"{verb} {number} {first.thing.kind.plural}" for verb, number in sorted(count.items()))
+    return events.new(
+        graph.load_balancer.id, ACCEPTED, generation, words, of=of, user_id=who.user_id, request_id=who.request_id
+    )
+
+
+def tell_created(site: Site, conn: Connection, graph: LoadBalancerGraph, who: Context) -> None:
+    """Write down that a load balancer was accepted with all that came with it."""
+    count = Counter(each.kind.plural for each in graph.children())
+    words = ", ".join(f"{number} {plural}" for plural, number in count.items())
+    message = "create load balancer" + (f" with {words}" if words else "")
+    id = graph.load_balancer.id
+    _tell(site, conn, events.new(id, ACCEPTED, 1, message, user_id=who.user_id, request_id=who.request_id))
+
+
+def _words(change: Change) -> str:
+    words = f"{change.verb} {change.thing.kind.word.lower()}"
+    if change.old is None or change.verb != UPDATE:
+        return words
+    changed = sorted(_difference(change.old, change.thing).keys() - {"updated_at"})
+    return f"{words}: {', '.join(changed) or 'nothing'}"
 
 
 def _done(graph: LoadBalancerGraph, change: Change) -> bool:

@@ -17,11 +17,13 @@ from ottava.controller.turn import Failed, Lost, Refused, Tools, Turn, TurnError
 from ottava.crash import crash_point
 from ottava.model import errors, status
 from ottava.model.amphora import Amphora
+from ottava.model.event import APPLIED, FAILED, RETRIED
+from ottava.model.graph import LoadBalancerGraph
 from ottava.rules import health
 from ottava.rules.failure import backoff
 from ottava.rules.plan import AmphoraView, Observed, plan
 from ottava.store import engine as engines
-from ottava.store import graphs, hosts, work
+from ottava.store import events, graphs, hosts, work
 from ottava.wire.applied import Outcome
 
 LOG = logging.getLogger(__name__)
@@ -130,12 +132,28 @@ def conclude(turn: Turn) -> None:
         if new:
             graphs.settle(conn, graph.load_balancer.id, graph.generation)
             graphs.set_operating(conn, health.applied(graph))
+        if new or turn.said:
+            _tell(conn, tools, graph, APPLIED, "; ".join(turn.said))
 
     engines.retrying(tools.engine, write)
 
 
 def _unsettled(turn: Turn) -> bool:
     return any(each.provisioning_status != status.ACTIVE for each in turn.graph.objects())
+
+
+def _tell(conn: Connection, tools: Tools, graph: LoadBalancerGraph, what: str, words: str) -> None:
+    id, keep = graph.load_balancer.id, tools.settings.events_kept
+    events.record(conn, [events.new(id, what, graph.generation, words)], keep)
+    events.prune(conn, id, keep)
+
+
+def _is_news(before: work.WorkView | None, turn: Turn, reason: str, hopeless: bool) -> bool:
+    """Whether a failure is another one than the last."""
+    balancer = turn.graph.load_balancer
+    if hopeless:
+        return (balancer.provisioning_status, balancer.fault) != (status.ERROR, reason)
+    return before is None or before.error != reason
 
 
 def _fall_back(tools: Tools, claim: work.Claim, turn: Turn | None, error: Exception) -> None:
@@ -150,10 +168,14 @@ def _fall_back(tools: Tools, claim: work.Claim, turn: Turn | None, error: Except
     LOG.log(level, "load balancer %s: %s; next try in %.1f s", claim.loadbalancer_id, reason, pause)
 
     def write(conn: Connection) -> None:
+        before = work.view(conn, claim.loadbalancer_id)
         if not work.postpone(conn, claim, pause, reason):
             return
         failing = engines.now(conn) - (claim.failing_since or engines.now(conn))
-        if turn is not None and (refused or failing >= settings.error_after):
+        hopeless = refused or failing >= settings.error_after
+        if turn is not None and _is_news(before, turn, reason, hopeless):
+            _tell(conn, tools, turn.graph, FAILED if hopeless else RETRIED, reason)
+        if turn is not None and hopeless:
             culprits = error.culprits if isinstance(error, Refused) else ()
             graphs.blame(conn, claim.loadbalancer_id, turn.graph.generation, reason, culprits)
 

@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host_timeout: float = 60.0
     brake: float = 0.5
     orphan_grace: float = 60.0
+    events_kept: int = 200
 
 
 def settings(conf: cfg.ConfigOpts) -> Settings:
@@ -38,6 +39,7 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         error_after=group.error_after,
         resync=group.resync,
         orphan_grace=group.orphan_grace,
+        events_kept=conf.events_kept,
         host_timeout=conf.health.host_timeout,
         brake=conf.health.brake,
     )

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine
 
 from ottava.model import errors
+from ottava.model.amphora import Amphora
+from ottava.model.event import LOST, Event
 from ottava.rules.failure import Losses, dead_hosts
-from ottava.store import amphorae, hosts, work
+from ottava.store import amphorae, events, hosts, work
 from ottava.store import engine as engines
 
 LOG = logging.getLogger(__name__)
@@ -24,12 +26,21 @@ class Detector:
     timeout  seconds of silence after which a host is lost
     brake    the largest share of hosts that may be lost at once and still be replaced
     wake     called when load balancers became due
+    events_kept  the most events of a load balancer
     """
 
-    def __init__(self, engine: Engine, timeout: float, brake: float, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        timeout: float,
+        brake: float,
+        wake: Callable[[], None] = lambda: None,
+        events_kept: int = 200,
+    ) -> None:
         self._engine = engine
         self._timeout = timeout
         self._brake = brake
+        self._events_kept = events_kept
         self._wake = wake
         self._before: Losses | None = None
 
@@ -62,6 +73,8 @@ class Detector:
                 due = {each.loadbalancer_id for name in sorted(news) for each in amphorae.on_host(conn, name)}
                 work.poke(conn, due)
                 amphorae.mark_lost(conn, losses.silent, losses.replace)
+                lost = [each for name in sorted(losses.silent & news) for each in amphorae.on_host(conn, name)]
+                events.record(conn, map(_lost, lost), self._events_kept)
                 return due
 
             if engines.retrying(self._engine, write):
@@ -70,3 +83,8 @@ class Detector:
                 LOG.warning("%s", sentence)
             self._before = losses
         return losses
+
+
+def _lost(amphora: Amphora) -> Event:
+    words = f"host {amphora.host} was not heard of for too long"
+    return events.new(amphora.loadbalancer_id, LOST, 0, words, of=("amphora", amphora.id))

@@ -83,8 +83,8 @@ def run(conf: cfg.ConfigOpts, stop: threading.Event) -> None:
         return pki.ensure(directory, "health", pki.HEALTH, [host])
 
     wakeup = Wakeup(conf.run_dir)
-    recorder = Recorder(engine, conf.health.host_timeout, wakeup.send)
-    detector = Detector(engine, conf.health.host_timeout, conf.health.brake, wakeup.send)
+    recorder = Recorder(engine, conf.health.host_timeout, wakeup.send, conf.events_kept)
+    detector = Detector(engine, conf.health.host_timeout, conf.health.brake, wakeup.send, conf.events_kept)
     threads = [
         threading.Thread(target=recorder.run, args=(stop,), name="record", daemon=True),
         threading.Thread(target=detector.run, args=(stop,), name="detect", daemon=True),

@@ -4,23 +4,28 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 
 from sqlalchemy import Connection, Engine
 
 from ottava.crash import crash_point
 from ottava.model import errors
-from ottava.model.graph import LoadBalancerGraph
+from ottava.model.event import SEEN, Event
+from ottava.model.graph import RESOURCES, LoadBalancerGraph
 from ottava.rules import health
 from ottava.store import engine as engines
-from ottava.store import graphs, heartbeats, hosts, work
+from ottava.store import events, graphs, heartbeats, hosts, work
 from ottava.wire.heartbeat import Heartbeat, Report
 
 LOG = logging.getLogger(__name__)
 
 MOST = 200
 """Heartbeats in one transaction: other writers must get their turn."""
+
+MOST_TOLD = 20
+"""Changes of one load balancer that are told one by one."""
 
 Waiting = tuple[Heartbeat, "Future[bool]"]
 
@@ -30,12 +35,16 @@ class Recorder:
 
     host_timeout  seconds after which a host that is heard of again was away
     wake          called when load balancers became due
+    events_kept   the most events of a load balancer
     """
 
-    def __init__(self, engine: Engine, host_timeout: float, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, engine: Engine, host_timeout: float, wake: Callable[[], None] = lambda: None, events_kept: int = 200
+    ) -> None:
         self._engine = engine
         self._host_timeout = host_timeout
         self._wake = wake
+        self._events_kept = events_kept
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
 
     def submit(self, heartbeat: Heartbeat) -> "Future[bool]":
@@ -93,7 +102,7 @@ class Recorder:
             receipts = heartbeats.record(conn, batch)
             due: set[str] = set()
             for loadbalancer_id in sorted({id for receipt in receipts for id in receipt.changed}):
-                due |= _follow(conn, loadbalancer_id)
+                due |= _follow(conn, loadbalancer_id, self._events_kept)
             fresh = {each.host for each, receipt in zip(batch, receipts, strict=True) if receipt.fresh}
             for name in sorted(fresh):
                 known = before.get(name)
@@ -110,7 +119,7 @@ class Recorder:
         return full
 
 
-def _follow(conn: Connection, loadbalancer_id: str) -> set[str]:
+def _follow(conn: Connection, loadbalancer_id: str, events_kept: int) -> set[str]:
     """Write what the reports of a load balancer say of its statuses; its id if something is to be done about it."""
     graph = graphs.load(conn, loadbalancer_id)
     if graph is None:
@@ -119,8 +128,22 @@ def _follow(conn: Connection, loadbalancer_id: str) -> set[str]:
     changes = health.operating(graph, reports)
     if changes:
         graphs.set_operating(conn, changes)
+        events.record(conn, _seen(graph, changes), events_kept)
+        events.prune(conn, loadbalancer_id, events_kept)
         crash_point("health:before-commit")
     return {loadbalancer_id} if _amiss(graph, reports) else set()
+
+
+def _seen(graph: LoadBalancerGraph, changes: Sequence[graphs.Change]) -> Iterator[Event]:
+    """What there is to tell of changes of operating statuses; many are told in one."""
+    id = graph.load_balancer.id
+    if len(changes) > MOST_TOLD:
+        count = Counter((kind, state) for kind, _, state in changes)
+        words = ", ".join(f"{number} {RESOURCES[kind].kind.plural} {state}" for (kind, state), number in count.items())
+        yield events.new(id, SEEN, graph.generation, words)
+        return
+    for kind, of, state in changes:
+        yield events.new(id, SEEN, graph.generation, f"{RESOURCES[kind].kind.word.lower()} {state}", of=(kind, of))
 
 
 def _amiss(graph: LoadBalancerGraph, reports: Iterable[Report]) -> bool:

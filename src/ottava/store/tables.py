@@ -33,6 +33,7 @@ from sqlalchemy import (
 from ottava.model.amphora import AmphoraInFull
 from ottava.model.attribute import attributes
 from ottava.model.catalogue import CATALOGUES, PROFILES, Entry, Flavor
+from ottava.model.event import Event
 from ottava.model.graph import RESOURCES
 from ottava.model.load_balancer import LoadBalancer
 from ottava.model.quota import Quota
@@ -243,7 +244,10 @@ def _amphora_in_full() -> Subquery:
     return select(*columns).select_from(sources).subquery("amphora_in_full")
 
 
-_SOURCES: dict[str, FromClause] = {**TABLES, **CATALOGUE_TABLES, "amphora": _amphora_in_full()}
+event = Table("event", metadata, *_columns(Event, {}))
+Index(None, event.c.loadbalancer_id, event.c.id)
+
+_SOURCES: dict[str, FromClause] = {**TABLES, **CATALOGUE_TABLES, "amphora": _amphora_in_full(), "event": event}
 
 
 def source_of(cls: type[Declared]) -> FromClause:

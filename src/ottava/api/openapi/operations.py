@@ -8,7 +8,8 @@ import msgspec
 from ottava.api.openapi.schemas import IDENTIFIER, TEXT, Json, array, closed, ref, whole
 from ottava.api.quotas import LISTED
 from ottava.model import scalars, status
-from ottava.model.attribute import Attribute
+from ottava.model.attribute import Attribute, attributes
+from ottava.model.event import Event
 from ottava.wire.heartbeat import Counters
 
 NUMBER: Json = {"type": "integer"}
@@ -89,6 +90,10 @@ _SUBNET = closed({
     "id": IDENTIFIER, "name": TEXT, "network_id": IDENTIFIER, "cidr": TEXT, "ip_version": {"enum": [4, 6]},
     "gateway_ip": {"type": ["string", "null"]}, "enable_dhcp": {"type": "boolean"},
 })  # fmt: skip
+_EVENT = closed({
+    name: {"anyOf": [{**each.scalar.schema}, {"type": "null"}], "description": each.about}
+    for name, each in attributes(Event).items() if each.rendered
+})  # fmt: skip
 
 OPERATIONS: dict[str, Operation] = {
     "GET /": Operation(summary="List the versions", answer=whole({"versions": array(_VERSION)}), public=True),
@@ -101,6 +106,13 @@ OPERATIONS: dict[str, Operation] = {
     "GET /v2/loadbalancers/{loadbalancer_id}/statuses": _SHOW_STATUS,
     "GET /v2/loadbalancers/{loadbalancer_id}/stats": Operation(
         summary="Show what went through a load balancer", answer=_STATS, refuses=(404,)
+    ),
+    "GET /v2/loadbalancers/{loadbalancer_id}/events": Operation(
+        summary="List what happened to a load balancer, and why, newest first",
+        answer=closed({"events": array(_EVENT), "events_links": array(ref("Link"))}, ("events",)),
+        query=LIST,
+        filters={name: each for name, each in attributes(Event).items() if each.filterable},
+        refuses=(404,),
     ),
     "PUT /v2/loadbalancers/{loadbalancer_id}/failover": Operation(
         summary="Replace the amphorae", status=202, body=closed({}), body_required=False, refuses=(404, 409, *BODY)
