@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
+from support.events import told
 
 from ottava.cloud.network.local import LocalNetwork
 from ottava.controller import explain
@@ -286,6 +287,33 @@ class TestFailure:
         world.drop_member(id)
         world.wait_for(id, (status.ACTIVE,))
         world.assert_serves(id)
+
+    def test_what_happened_is_told_and_a_failure_only_when_it_is_news(self, tmp_path):
+        world = World(tmp_path, error_after=1000.0)
+        id = world.create()
+        world.agents.down.add("host-1")
+        for _ in range(3):
+            world.turn()
+        ((what, of, words),) = told(world.engine, id)
+        assert (what, of) == ("retried", id)
+        assert "host-1 does not answer" in words
+        world.agents.down.clear()
+        world.turn()
+        world.turn()
+        what, of, words = told(world.engine, id)[-1]
+        assert (what, of) == ("applied", id)
+        assert "apply the wished state to amphora" in words
+        assert len(told(world.engine, id)) == 2
+        world.agents.trouble = lambda desired: Applied(
+            amphora_id=desired.amphora_id, outcome=Outcome.REFUSED, fault="line 7: no"
+        )
+        world.add_member(id, 9)
+        for _ in range(3):
+            world.turn()
+        assert told(world.engine, id)[2:] == [("failed", id, "line 7: no")]
+        world.agents.trouble = lambda desired: None
+        world.wait_for(id, (status.ACTIVE,))
+        assert [what for what, _, _ in told(world.engine, id)] == ["retried", "applied", "failed", "applied"]
 
     def test_a_network_that_was_taken_out_of_the_options_is_named(self, world):
         id = world.create()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
+from support.events import told
 
 from ottava.health.detect import Detector
 from ottava.health.record import Recorder
@@ -292,3 +293,41 @@ def statuses(ward):
     """The statuses of the amphorae, by their hosts."""
     with engines.reading(ward.engine) as conn:
         return dict(conn.execute(select(tables.amphora.c.host, tables.amphora.c.status)).tuples().all())
+
+
+class TestEvents:
+    def test_changes_are_told_and_nothing_else(self, ward):
+        id, amphora_id = ward.admit()
+        ward.hear(ward.report(id, amphora_id))
+        before = told(ward.engine, id)
+        assert ("seen", f"m{id[1:]}", "member ONLINE") in before
+        for _ in range(3):
+            ward.hear(ward.report(id, amphora_id))
+        assert told(ward.engine, id) == before
+        ward.hear(ward.report(id, amphora_id, member="DOWN"))
+        news = told(ward.engine, id)[len(before) :]
+        assert ("seen", f"m{id[1:]}", "member ERROR") in news
+        assert ("seen", id, "load balancer ERROR") in news
+        assert len(news) == 3
+
+    def test_no_more_are_kept_than_asked_for(self, ward):
+        id, amphora_id = ward.admit()
+        ward.recorder = Recorder(ward.engine, 60.0, events_kept=4)
+        for state in ("UP", "DOWN") * 4:
+            ward.hear(ward.report(id, amphora_id, member=state))
+        found = told(ward.engine, id)
+        assert len(found) == 4
+        assert found[-3:].count(("seen", id, "load balancer ERROR")) == 1
+
+    def test_a_lost_amphora_is_told_once(self, ward):
+        mine, other = ward.admit("host-1"), ward.admit("host-2")
+        ward.hear(ward.report(*mine), host="host-1")
+        ward.hear(ward.report(*other), host="host-2")
+        detector = Detector(ward.engine, 60.0, 0.5)
+        detector.look()
+        ward.fall_silent("host-1")
+        for _ in range(2):
+            detector.look()
+        lost = ("lost", mine[1], "host host-1 was not heard of for too long")
+        assert told(ward.engine, mine[0]).count(lost) == 1
+        assert all(what != "lost" for what, _, _ in told(ward.engine, other[0]))

@@ -96,7 +96,7 @@ class Failover(Handler):
             if amphora_id not in graph.amphorae:
                 raise errors.NotFound(resource=WORD, id=amphora_id)
             self._check_state(graph.load_balancer)
-            tree.carry_out(self.site, conn, graph, [tree.Change(FAILOVER, graph.load_balancer)])
+            tree.carry_out(self.site, conn, graph, context(req.env), [tree.Change(FAILOVER, graph.load_balancer)])
             amphorae.set_status(conn, [amphora_id], status.PENDING_DELETE)
 
         tree.writing(self.site, found.loadbalancer_id, {"amphora"}, job)
