@@ -139,6 +139,11 @@ def requests_of(schema: Any, mode: GenerationMode, most: int, send: Callable[[An
     return wrong
 
 
+def test_every_id_in_a_path_is_known(world: World, document: Json) -> None:
+    names = {name for path in document["paths"] for name in re.findall(r"\{(\w+)\}", path)}
+    assert names - set(world.ids) == {"amphora_id"}
+
+
 @pytest.mark.parametrize(("mode", "most"), [(GenerationMode.POSITIVE, 15), (GenerationMode.NEGATIVE, 10)])
 def test_every_operation_answers_as_described(api: Any, world: World, mode: GenerationMode, most: int) -> None:
     schema = schemathesis.openapi.from_wsgi("/openapi.json", api.app)
@@ -153,3 +158,14 @@ def test_every_operation_answers_as_described(api: Any, world: World, mode: Gene
 
     wrong = requests_of(schema, mode, examples(most), send)
     assert not wrong, "\n\n".join(wrong)
+
+
+def test_links_lead_from_what_was_created_to_what_can_be_done_with_it(api: Any, world: World) -> None:
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", api.app)
+
+    class Machine(schema.as_state_machine()):  # type: ignore[misc]
+        def validate_response(self, response: Any, case: Any, **more: Any) -> None:
+            assert response.status_code < 500 or response.status_code == 501, response.text
+            case.validate_response(response, checks=CHECKS)
+
+    Machine.run(settings=settings(BOUNDED, max_examples=examples(10), stateful_step_count=8))

@@ -29,3 +29,20 @@ class World:
             "l7policy_id": policy["id"], "l7rule_id": policy["rules"][0]["id"], "project_id": made["project_id"],
             "provider": made["provider"],
         }  # fmt: skip
+        self._renew_offers()
+
+    def _renew_offers(self) -> None:
+        """A flavor and an availability zone with their profiles."""
+        name = self.ids["loadbalancer_id"]
+        for what in ("flavor", "availability_zone"):
+            profile = {"name": name, "provider_name": self.ids["provider"], f"{what}_data": "{}"}
+            key = "flavorprofile" if what == "flavor" else "availability_zone_profile"
+            made = self._made(f"{what.replace('_', '')}profiles", key, profile)
+            self.ids[f"{what}_profile_id"] = made["id"]
+            offer = self._made(f"{what.replace('_', '')}s", what, {"name": name, f"{what}_profile_id": made["id"]})
+            self.ids[f"{what}_id"] = offer.get("id") or offer["name"]
+
+    def _made(self, path: str, key: str, values: dict[str, str]) -> dict[str, str]:
+        result = self.api("POST", path, {key: values})
+        assert result.status_code == 201, result.text
+        return dict(result.json[key])
