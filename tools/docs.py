@@ -40,7 +40,9 @@ def option_reference() -> str:
 
 _INTRODUCTION = """Read from `/etc/ottava/ottava.conf`, or from the files that `--config-file` and `--config-dir` name.
 Every option has a default that works. Logging has the options of
-[oslo.log](https://docs.openstack.org/oslo.log/latest/configuration/) (`debug`, `log_file`, ...).
+[oslo.log](https://docs.openstack.org/oslo.log/latest/configuration/) (`debug`, `log_file`, ...). The groups of other
+libraries (`keystone_authtoken`, `audit_middleware_notifications`, `cors`, `healthcheck`, `oslo_policy`) stand in
+`etc/ottava.conf.sample`; what they are for, in [Ottava behind Keystone](operator/keystone.md).
 
 """
 
