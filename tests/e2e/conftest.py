@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.cloud import Cloud, serving
+from support import cloud as clouds
+from support.cloud import Cloud
 from support.keystone import Keystone
 
 
 @pytest.fixture(scope="session")
 def shared_cloud(keystone: Keystone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A cloud for all tests of this process."""
-    with serving(keystone, tmp_path_factory.mktemp("cloud")) as found:
+    with clouds.cloud(keystone, tmp_path_factory.mktemp("cloud")) as found:
         yield found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.cloud import Cloud
-from support.shell import Group, Shell
+from support.shell import COMMANDS, Group, Shell, group
 
 TREE = ("listener", "pool", "member", "healthmonitor", "l7policy", "l7rule")
 CATALOGUES = ("flavor", "flavorprofile", "availabilityzone", "availabilityzoneprofile")
@@ -33,8 +33,67 @@ def run(shell: Shell, request: pytest.FixtureRequest) -> Iterator[Group]:
     assert found.commands - found.ran == set()
 
 
+def test_no_group_of_commands_is_forgotten() -> None:
+    assert {group(each) for each in COMMANDS} == {*TREE, *CATALOGUES, *OTHERS}
+
+
 def _names(rows: list[dict[str, Any]]) -> set[str]:
     return {row["name"] for row in rows}
+
+
+def test_loadbalancer(run: Group, cloud: Cloud) -> None:
+    made = run.shows("create", "--name", "one", "--description", "the first; of two", "--vip-subnet-id", "lan-ipv4",
+                     "--provider", "octavia", "--disable", "--tag", "red", "--tag", "big", "--wait")  # fmt: skip
+    one = cloud.get("loadbalancers", made["id"])
+    assert (one["name"], one["description"], one["provider"]) == ("one", "the first; of two", "octavia")
+    assert one["provisioning_status"] == made["provisioning_status"] == "ACTIVE"
+    assert (one["vip_subnet_id"], one["admin_state_up"]) == (cloud.subnet_id, False)
+    assert one["project_id"] == cloud.project_id
+    assert sorted(one["tags"]) == ["big", "red"]
+
+    run.does("set", "--name", "uno", "--enable", "--vip-qos-policy-id", "None", "--tag", "old", "--wait", "one")
+    one = cloud.get("loadbalancers", one["id"])
+    assert (one["name"], one["admin_state_up"], sorted(one["tags"])) == ("uno", True, ["big", "old", "red"])
+    two = run.shows("create", "--name", "two", "--vip-network-id", "lan", "--vip-address", cloud.address(77),
+                    "--project", cloud.other_project, "--tag", "red")  # fmt: skip
+    assert two["vip_address"] == cloud.address(77)
+    assert cloud.get("loadbalancers", two["id"])["project_id"] == cloud.other_project_id
+
+    assert _names(run.shows("list")) == {"uno", "two"}
+    assert _names(run.shows("list", "--name", "uno")) == {"uno"}
+    assert _names(run.shows("list", "--project", cloud.other_project)) == {"two"}
+    assert _names(run.shows("list", "--disable")) == set()
+    assert _names(run.shows("list", "--provider", "octavia", "--provisioning-status", "ACTIVE")) == {"uno"}
+    assert _names(run.shows("list", "--tags", "red,big")) == {"uno"}
+    assert _names(run.shows("list", "--any-tags", "old,red")) == {"uno", "two"}
+    assert _names(run.shows("list", "--not-tags", "red,big")) == {"two"}
+    assert _names(run.shows("list", "--not-any-tags", "old,blue")) == {"two"}
+
+    run.does("unset", "--description", "--tag", "red", "--wait", "uno")
+    one = cloud.get("loadbalancers", one["id"])
+    assert (one["description"], sorted(one["tags"])) == ("", ["big", "old"])
+    run.does("unset", "--name", "--all-tag", "--vip-qos-policy-id", one["id"])
+    one = cloud.get("loadbalancers", one["id"])
+    assert (one["name"], one["tags"], one["vip_qos_policy_id"]) == ("", [], None)
+
+    cloud.post("listeners", loadbalancer_id=one["id"], name="http", protocol="HTTP", protocol_port=80)
+    shown = run.shows("show", one["id"])
+    assert (shown["vip_address"], shown["tags"]) == (one["vip_address"], [])
+    tree = json.loads(run.says("status", "show", one["id"]))
+    assert _names(tree["loadbalancer"]["listeners"]) == {"http"}
+    stats = run.shows("stats", "show", one["id"])
+    assert stats == dict.fromkeys(
+        ("active_connections", "bytes_in", "bytes_out", "request_errors", "total_connections"), 0
+    )
+    before = cloud.amphorae(one["id"])
+    run.does("failover", "--wait", one["id"])
+    assert before.isdisjoint(cloud.amphorae(one["id"]))
+
+    assert "children" in run.says("delete", one["id"])
+    run.does("delete", "--cascade", "--wait", one["id"])
+    run.does("delete", "two")
+    assert cloud.list("loadbalancers") == cloud.list("listeners") == []
+    assert "Unable to locate two" in run.says("show", "two")
 
 
 def test_listener(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
@@ -378,3 +437,24 @@ def test_availabilityzone(run: Group, cloud: Cloud) -> None:
     assert cloud.get("availabilityzones", "north")["description"] == ""
     run.does("delete", "north")
     assert cloud.list("availabilityzones") == []
+
+
+def test_amphora(run: Group, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    listener = cloud.post("listeners", loadbalancer_id=balancer["id"], name="l", protocol="HTTP", protocol_port=80)
+    (id,) = cloud.amphorae(balancer["id"])
+    listed = run.shows("list", "--loadbalancer", balancer["name"], "--status", "ALLOCATED")
+    assert [each["id"] for each in listed] == [id]
+    assert run.shows("list", "--loadbalancer", balancer["name"], "--role", "BACKUP") == []
+    shown = run.shows("show", id)
+    assert (shown["loadbalancer_id"], shown["ha_ip"]) == (balancer["id"], balancer["vip_address"])
+    run.does("configure", "--wait", id)
+    cloud.counted(id, listener["id"], balancer["id"], bytes_in=5, total_connections=2)
+    stats = run.shows("stats", "show", "--listener", "l", id)
+    assert (stats["bytes_in"], stats["total_connections"]) == (5, 2)
+    run.does("failover", "--wait", id)
+    (new,) = cloud.amphorae(balancer["id"])
+    assert new != id
+    assert "immutable" in run.says("delete", new)
+    cloud.broken(new)
+    run.does("delete", "--wait", new)
+    assert new not in cloud.amphorae(balancer["id"])

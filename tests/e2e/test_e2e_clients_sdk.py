@@ -73,10 +73,53 @@ def use(proxy: Proxy, request: pytest.FixtureRequest) -> Iterator[Any]:
     assert {each for each in METHODS if noun(each) == about} - recorder.used == set()
 
 
+def test_no_method_is_forgotten() -> None:
+    assert {noun(each) for each in METHODS} == set(NOUNS)
+    assert {f"test_{each}" for each in NOUNS} <= set(globals())
+
+
 def _gone(look: Callable[[], object]) -> bool:
     with pytest.raises(exceptions.NotFoundException):
         look()
     return True
+
+
+def test_load_balancer(use: Any, cloud: Cloud) -> None:
+    made = use.create_load_balancer(name="one", vip_subnet_id=cloud.subnet_id, tags=["a", "b"])
+    assert use.wait_for_load_balancer("one", interval=1, wait=60).id == made.id
+    one = cloud.get("loadbalancers", made.id)
+    assert (one["name"], sorted(one["tags"]), one["project_id"]) == ("one", ["a", "b"], cloud.project_id)
+    use.wait_for_status(made, "OFFLINE", attribute="operating_status", interval=1, wait=60)
+    changed = use.update_load_balancer(made, description="d", is_admin_state_up=False)
+    assert (changed.name, changed.description, changed.is_admin_state_up) == ("one", "d", False)
+    one = cloud.get("loadbalancers", made.id)
+    assert (one["name"], one["description"], one["admin_state_up"]) == ("one", "d", False)
+    shown = use.get_load_balancer(made.id)
+    assert (shown.vip_address, shown.vip_port_id) == (one["vip_address"], one["vip_port_id"])
+    assert use.find_load_balancer("one").id == use.find_load_balancer(made.id).id == made.id
+    assert use.find_load_balancer("no such name") is None
+    assert _gone(lambda: use.find_load_balancer("no such name", ignore_missing=False))
+    assert [each.id for each in use.load_balancers(name="one", tags="a,b", is_admin_state_up=False)] == [made.id]
+    assert list(use.load_balancers(not_any_tags="b,c")) == []
+    assert use.get_load_balancer_statistics(made.id).total_connections == 0
+    before = cloud.amphorae(made.id)
+    use.failover_load_balancer(made.id)
+    use.wait_for_load_balancer(made.id, interval=1, wait=60)
+    assert before.isdisjoint(cloud.amphorae(made.id))
+
+    twin = use.create_load_balancer(name="one", vip_subnet_id=cloud.subnet_id)
+    with pytest.raises(exceptions.DuplicateResource):
+        use.find_load_balancer("one")
+    use.delete_load_balancer(twin)
+    use.wait_for_delete(twin, interval=1, wait=60)
+    cloud.post("pools", loadbalancer_id=made.id, protocol="TCP", lb_algorithm="ROUND_ROBIN")
+    with pytest.raises(exceptions.BadRequestException, match="children"):
+        use.delete_load_balancer(made)
+    use.delete_load_balancer(made, cascade=True)
+    use.wait_for_delete(made, interval=1, wait=60)
+    assert cloud.list("loadbalancers") == cloud.list("pools") == []
+    use.delete_load_balancer(made, ignore_missing=True)
+    assert _gone(lambda: use.delete_load_balancer(made, ignore_missing=False))
 
 
 def test_listener(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
@@ -253,3 +296,15 @@ def test_availability_zone(use: Any, cloud: Cloud) -> None:
     assert [each.name for each in use.availability_zones(is_enabled=False)] == ["north"]
     use.delete_availability_zone("north")
     assert cloud.list("availabilityzones") == []
+
+
+def test_amphora(use: Any, cloud: Cloud, balancer: dict[str, Any]) -> None:
+    (id,) = cloud.amphorae(balancer["id"])
+    assert [each.id for each in use.amphorae(loadbalancer_id=balancer["id"])] == [id]
+    shown = use.get_amphora(id)
+    assert (shown.loadbalancer_id, shown.ha_ip, shown.status) == (balancer["id"], balancer["vip_address"], "ALLOCATED")
+    assert use.find_amphora(id).id == id
+    use.configure_amphora(id)
+    use.failover_amphora(id)
+    assert cloud.amphorae(balancer["id"]).isdisjoint({id})
+    assert len(cloud.amphorae(balancer["id"])) == 1

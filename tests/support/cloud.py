@@ -10,9 +10,12 @@ from typing import Any
 
 import httpx
 import openstack
+from sqlalchemy import update
 
 from ottava.cloud.network.noop import NETWORK
+from ottava.store import amphorae, statistics, tables
 from ottava.store import engine as database
+from ottava.wire.heartbeat import Counters
 from support.keystone import Keystone, User
 from support.machine import eventually
 from support.slots import free_ports
@@ -33,7 +36,8 @@ class Cloud:
         self.other_project, self.other_project_id = other.name, other.id
         self.region = self.region_at(url)
         self.subnet_id = NETWORK.subnets[0].id
-        headers = {"X-Auth-Token": keystone.token(self.admin)}
+        self.token = keystone.token(self.admin)
+        headers = {"X-Auth-Token": self.token}
         self._client = httpx.Client(base_url=f"{url}/v2/lbaas/", timeout=30, trust_env=False, headers=headers)
 
     # ---- what clients are told
@@ -92,8 +96,28 @@ class Cloud:
                 self.ask("DELETE", f"{collection}/{each.get('id', each['name'])}")
 
     def amphorae(self, balancer: str) -> set[str]:
-        """The ids of those of a load balancer."""
+        """The ids of the amphorae of a load balancer."""
         return {each["id"] for each in self.list(f"/v2/octavia/amphorae?loadbalancer_id={balancer}")}
+
+    # ---- what only the data plane could bring about
+
+    def counted(self, amphora: str, listener: str, balancer: str, **counters: int) -> None:
+        """The amphora has counted this for a listener."""
+        with database.writing(self.engine) as conn:
+            statistics.record(conn, [(listener, amphora, balancer, Counters(**counters))])
+
+    def broken(self, amphora: str) -> None:
+        """The amphora is in ERROR."""
+        with database.writing(self.engine) as conn:
+            amphorae.set_status(conn, [amphora], "ERROR")
+
+    def in_state(self, state: str, balancer: str) -> None:
+        """The load balancer is in that provisioning status."""
+        table = tables.TABLES["loadbalancer"]
+        with database.writing(self.engine) as conn:
+            conn.execute(update(table).where(table.c.id == balancer).values(provisioning_status=state))
+
+    # ---- values that it takes
 
     def address(self, host: int) -> str:
         """One of its network."""
@@ -114,32 +138,48 @@ KEYS = {
 
 
 @contextmanager
-def serving(keystone: Keystone, folder: Path) -> Iterator[Cloud]:
-    """Runs the API until the end; its database is in the folder."""
+def serving(folder: Path, sections: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """Runs the API with a provider and a network that do nothing, and these options besides; its URL."""
     (port,) = free_ports(1)
-    url, connection = f"http://127.0.0.1:{port}", f"sqlite:///{folder}/ottava.sqlite"
-    configuration = folder / "ottava.conf"
-    configuration.write_text(_configuration(keystone, folder, port, connection))
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([OTTAVA, "api", "--config-file", configuration], stdout=log, stderr=log)
-        try:
-            with httpx.Client(trust_env=False) as client:
-                eventually(lambda: process.poll() is not None or _answers(client, url), "the API does not answer")
-            assert process.poll() is None, (folder / "log").read_text()
-            yield Cloud(keystone, url, connection)
-        finally:
-            process.terminate()
-            process.wait(60)
+    every: dict[str, dict[str, object]] = {
+        "DEFAULT": {"state_dir": folder, "run_dir": folder},
+        "api": {"bind_port": port, "noop": True},
+        "network": {"driver": "noop"},
+    }
+    for group, options in sections.items():
+        every.setdefault(group, {}).update(options)
+    lines = [f"[{group}]\n" + "".join(f"{each} = {value}\n" for each, value in every[group].items()) for group in every]
+    configuration, log = folder / "ottava.conf", folder / "log"
+    configuration.write_text("".join(lines))
+    with log.open("w") as output:
+        process = subprocess.Popen([OTTAVA, "api", "--config-file", configuration], stdout=output, stderr=output)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(trust_env=False) as client:
+            eventually(lambda: process.poll() is not None or _answers(client, url), "the API does not answer")
+        assert process.poll() is None, log.read_text()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
-def _configuration(keystone: Keystone, folder: Path, port: int, connection: str) -> str:
+def _answers(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(url).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def cloud(keystone: Keystone, folder: Path) -> Iterator[Cloud]:
+    """A cloud whose database is in the folder."""
     service = keystone.user("ottava", keystone.project("service"), ["service"])
     assert service.project
+    connection = f"sqlite:///{folder}/ottava.sqlite"
     sections: Mapping[str, Mapping[str, object]] = {
-        "DEFAULT": {"state_dir": folder, "run_dir": folder},
         "database": {"connection": connection},
-        "api": {"bind_port": port, "auth_strategy": "keystone", "noop": True},
-        "network": {"driver": "noop"},
+        "api": {"auth_strategy": "keystone"},
         "keystone_authtoken": {
             "auth_url": keystone.url,
             "auth_type": "password",
@@ -149,14 +189,5 @@ def _configuration(keystone: Keystone, folder: Path, port: int, connection: str)
             "project_id": service.project.id,
         },
     }
-    return "".join(
-        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in options.items())
-        for group, options in sections.items()
-    )
-
-
-def _answers(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(url).is_success
-    except httpx.HTTPError:
-        return False
+    with serving(folder, sections) as url:
+        yield Cloud(keystone, url, connection)

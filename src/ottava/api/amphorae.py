@@ -15,7 +15,7 @@ from ottava.model.attribute import attributes
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.load_balancer import LoadBalancer
 from ottava.rules.mutability import FAILOVER
-from ottava.store import amphorae, query, statistics, work
+from ottava.store import amphorae, query, resources, statistics, work
 from ottava.store.engine import reading, retrying
 
 WORD = AmphoraInFull.kind.word
@@ -78,6 +78,10 @@ class OneAmphora(Handler):
             found = self.find(conn, amphora_id)
             if found.status != status.ERROR:
                 raise errors.Immutable(resource=self.kind.name, id=amphora_id)
+            balancer = resources.get(conn, LoadBalancer, found.loadbalancer_id)
+            if balancer is not None and not self.site.providers.carries_out(balancer.provider):
+                amphorae.replace_all(conn, balancer.id)
+                return
             amphorae.set_status(conn, [amphora_id], status.PENDING_DELETE)
             work.poke(conn, [found.loadbalancer_id])
 
