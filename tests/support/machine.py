@@ -216,23 +216,6 @@ class Machine:
             load_config=False,
         )
 
-    def openstack(self, *words: str, user: tuple[str, str] | None = None, ok: bool = True) -> str:
-        """The unmodified `openstack` command; what it said."""
-        options = ["--os-auth-type", "http_basic" if user else "none", "--os-endpoint", self.url]
-        if user:
-            options += ["--os-username", user[0], "--os-password", user[1]]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        done = subprocess.run(
-            [str(BIN / "openstack"), *options, "loadbalancer", *words],
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-            env=clean,
-        )
-        assert (done.returncode == 0) == ok, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout if ok else done.stderr
-
 
 def children(pid: int) -> list[int]:
     """The processes below one."""
