@@ -42,10 +42,10 @@ def check(graph: LoadBalancerGraph, thing: Resource, verb: str, immutable_while_
         return
     for ancestor in _gates(graph, thing):
         if _closed(ancestor, immutable_while_pending):
-            raise errors.Immutable(resource=_word(ancestor), id=ancestor.id)
+            raise errors.Immutable(resource=word(type(ancestor)), id=ancestor.id)
     for other in (*_parents(graph, thing), *((thing,) if verb != CREATE else ())):
         if _leaving(other):
-            raise errors.Immutable(resource=_word(other), id=other.id)
+            raise errors.Immutable(resource=word(type(other)), id=other.id)
 
 
 def mark(graph: LoadBalancerGraph, thing: Resource, verb: str) -> list[Change]:
@@ -67,8 +67,9 @@ def _leaving(thing: Resource) -> bool:
     return thing.provisioning_status == status.PENDING_DELETE
 
 
-def _word(thing: Resource) -> str:
-    return "L7Policy" if isinstance(thing, L7Policy) else thing.kind.word
+def word(cls: type[Resource]) -> str:
+    """What a kind is called where it is in the way."""
+    return "L7Policy" if cls is L7Policy else cls.kind.word
 
 
 def _pending(thing: Resource, verb: str) -> str | None:

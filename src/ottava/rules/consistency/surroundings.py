@@ -8,6 +8,7 @@ from ottava.model import errors, status
 from ottava.model.listener import POOL_PROTOCOLS, Listener
 from ottava.model.pool import Pool
 from ottava.model.resource import Resource
+from ottava.rules.mutability import word
 
 R = TypeVar("R", bound=Resource)
 
@@ -18,7 +19,7 @@ def referred(table: Mapping[str, R], cls: type[R], identifier: str | None) -> R:
     if found is None:
         raise errors.NotFound(resource=cls.kind.word, id=identifier)
     if found.provisioning_status == status.PENDING_DELETE:
-        raise errors.Immutable(resource=cls.kind.word, id=identifier)
+        raise errors.Immutable(resource=word(cls), id=identifier)
     return found
 
 
