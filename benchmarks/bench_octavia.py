@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import clients
 import stage
 from clients import Request
-from products import PORTS, Octavia, Ottava, Running, Tables, install_octavia, running, server
-from support import databases
+from products import PORTS, Octavia, Ottava, Running, Tables, database, install_octavia, running, server
 from support.keystone import keystone
 
 PROJECT, OTHERS = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
@@ -198,7 +197,7 @@ def _identity(auth: str) -> Iterator[Identity]:
 
 
 @contextlib.contextmanager
-def _contestants(kind: str, auth: str, workers: int) -> Iterator[list[Contestant]]:
+def _contestants(auth: str, workers: int) -> Iterator[list[Contestant]]:
     """Both, running and filled."""
     install_octavia()
     folder = Path(tempfile.mkdtemp(prefix="ottava-bench-", dir="/dev/shm"))
@@ -207,9 +206,9 @@ def _contestants(kind: str, auth: str, workers: int) -> Iterator[list[Contestant
         stack.callback(shutil.rmtree, folder)
         stack.callback(PORTS.unlink, missing_ok=True)
         identity = stack.enter_context(_identity(auth))
-        shared = stack.enter_context(server(kind))
+        shared = stack.enter_context(server())
         for make in (Octavia, Ottava):
-            url = stack.enter_context(databases.empty(kind, folder, shared))
+            url = database(shared, make.__name__.lower())
             product = make(folder, url, workers, identity.options)
             stage.say(f"{product.name}: tables")
             product.prepare()
@@ -240,7 +239,6 @@ def _print(title: str, octavia: Contestant, ottava: Contestant, cases: Sequence[
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", choices=("mariadb", "postgresql"), default="mariadb")
     parser.add_argument("--auth", choices=("noauth", "keystone"), nargs="+", default=["noauth", "keystone"])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each block")
@@ -249,13 +247,13 @@ def main() -> None:
     asked = parser.parse_args()
     cases = [case for case in CASES if asked.only in case.name]
     for auth in asked.auth:
-        with _contestants(asked.database, auth, asked.workers) as (octavia, ottava):
+        with _contestants(auth, asked.workers) as (octavia, ottava):
             for number in range(asked.rounds):
                 for case in cases:
                     stage.say(f"{auth}, round {number + 1} of {asked.rounds}: {case.name}")
                     for each in (octavia, ottava):
                         each.block(case, asked.seconds)
-            _print(f"{asked.database}, {auth}, workers: {asked.workers} each", octavia, ottava, cases)
+            _print(f"MariaDB, {auth}, workers: {asked.workers} each", octavia, ottava, cases)
 
 
 if __name__ == "__main__":

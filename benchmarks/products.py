@@ -19,7 +19,7 @@ import sqlalchemy
 import stage
 from sqlalchemy import Connection, MetaData, Table, create_engine, insert, or_, select, update
 from support.machine import BIN, eventually
-from support.servers import MariaDB, PostgreSQL, Server
+from support.servers import MariaDB, Server
 from support.slots import free_ports
 
 FIRST_COPY = ipaddress.ip_address("198.18.4.0")
@@ -95,7 +95,7 @@ class Octavia:
     locks = True
 
     def __init__(self, folder: Path, database: str, workers: int, auth: Mapping[str, Mapping[str, object]]) -> None:
-        self.database = database.replace("postgresql+psycopg:", "postgresql+psycopg2:")
+        self.database = database
         self._folder, self._workers, self._auth = folder / "octavia", workers, auth
         (self.port,) = free_ports(1)
         self.subnet = str(uuid.uuid4())
@@ -126,7 +126,7 @@ class Octavia:
         manage = [str(OCTAVIA / "bin" / "octavia-db-manage"), "--config-file", str(self._config), "upgrade", "head"]
         done = subprocess.run(manage, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(done.stderr[-2000:])
+            raise RuntimeError((done.stdout + done.stderr)[-2000:])
 
     def command(self) -> Sequence[str]:
         """See Product."""
@@ -169,26 +169,23 @@ class DurableMariaDB(MariaDB):
         return [word for word in super().command() if not word.startswith("--innodb")]
 
 
-class DurablePostgreSQL(PostgreSQL):
-    """A PostgreSQL that keeps what it has committed, as it does unless told otherwise."""
-
-    def command(self) -> Sequence[str]:
-        """See Server."""
-        return [word.replace("=off", "=on") for word in super().command()]
-
-
-DURABLE: Mapping[str, type[Server]] = {"mariadb": DurableMariaDB, "postgresql": DurablePostgreSQL}
-
-
 @contextlib.contextmanager
-def server(kind: str) -> Iterator[Server]:
-    """A database server of the benchmark's own, gone afterwards."""
-    made = DURABLE[kind]()
+def server() -> Iterator[Server]:
+    """A database server of the benchmark's own, gone afterwards. Octavia's migrations work on MariaDB only."""
+    made = DurableMariaDB()
     try:
         made.start()
         yield made
     finally:
         made.remove()
+
+
+def database(on: Server, name: str) -> str:
+    """The URL of a new database, which lives as long as its server."""
+    admin = create_engine(on.url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with admin.connect() as conn:
+        conn.exec_driver_sql(f"CREATE DATABASE {name}")
+    return sqlalchemy.make_url(on.url).set(database=name).render_as_string(hide_password=False)
 
 
 # ---- running one
@@ -273,7 +270,7 @@ class Tables:
     """The tables of a product, whatever they are."""
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url.replace("+psycopg2:", "+psycopg:"))
+        self._engine = create_engine(url)
         self._tables = MetaData()
         self._tables.reflect(self._engine)
 
@@ -324,8 +321,7 @@ class Tables:
         """Let the server learn how large the tables are."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             for table in self._tables.sorted_tables:
-                word = "TABLE " if conn.dialect.name in ("mysql", "mariadb") else ""
-                conn.exec_driver_sql(f"ANALYZE {word}{table.name}")
+                conn.exec_driver_sql(f"ANALYZE TABLE {table.name}")
 
 
 def _swapped(value: Any, swapped: Mapping[str, str], number: int) -> Any:
