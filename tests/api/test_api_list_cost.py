@@ -66,7 +66,7 @@ def test_no_list_asks_more_often_for_being_longer(api: Api, ids: dict[str, str],
     short = costs(api, ids, statements)
     assert {path for path, _ in short} >= {f"/v2/{name}" for name in ("loadbalancers", "flavors", "quotas")}
     with database.writing(api.engine) as conn:
-        many.copy(conn, COPIES, ["member", "rule"], apart=False)
+        many.copy(conn, COPIES, ["member", "rule", "event"], apart=False)
         many.copy(conn, COPIES, [*many.WHOLE, *OTHERS])
     long = costs(api, ids, statements)
     assert {at: number for at, (number, _) in long.items()} == {at: number for at, (number, _) in short.items()}
