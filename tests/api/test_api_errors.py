@@ -228,6 +228,10 @@ def test_quota_comes_after_sense_and_before_state_and_clashes(secure: Any) -> No
     told = {"faultcode": "Client", "faultstring": "Quota has been met for resources: Listener", "debuginfo": None}
     clash = secure("POST", "listeners", body, user="bob")
     assert (clash.status_code, clash.json) == (403, told)
+    taken = {"loadbalancer": {"vip_subnet_id": secure.subnet_id, "vip_address": balancer["vip_address"]}}
+    assert secure("POST", "loadbalancers", taken, user="bob").status_code == 409
+    assert secure("PUT", "quotas/p-two", {"quota": {"loadbalancer": 1}}, user="root").status_code == 202
+    assert secure("POST", "loadbalancers", taken, user="bob").status_code == 403
     senseless = {"listener": {**body["listener"], "insert_headers": {"X": "true"}}}
     assert secure("POST", "listeners", senseless, user="bob").status_code == 400
     assert secure("DELETE", f"loadbalancers/{balancer['id']}?cascade=true", user="bob").status_code == 204

@@ -14,7 +14,7 @@ from ottava.api import forms, offers, query_string, render, tree
 from ottava.api.context import Context, context
 from ottava.api.populated import Populated
 from ottava.api.resource import Collection, Handler, Item, check_subnets, find
-from ottava.cloud.network.base import NetworkService
+from ottava.cloud.network.base import NetworkService, Vip
 from ottava.crash import crash_point
 from ottava.model import errors, status
 from ottava.model.graph import LoadBalancerGraph
@@ -64,21 +64,30 @@ class LoadBalancers(Collection):
         }
         return LoadBalancer(**wish)
 
+    def _port(self, wish: LoadBalancer) -> Vip:
+        """The port of the virtual IP; that its address is taken is told only where the quota is not met."""
+        try:
+            return self.site.network.create_port(
+                wish.id,
+                wish.project_id,
+                f"ottava-lb-{wish.id}",
+                network_id=wish.vip_network_id,
+                subnet_id=wish.vip_subnet_id,
+                port_id=wish.vip_port_id,
+                address=wish.vip_address,
+                additional=wish.additional_vips,
+            )
+        except errors.Duplicate:
+            wanted = {wish.kind.policy: 1}
+            retrying(self.site.engine, lambda conn: tree.reserve(self.site, conn, wish.project_id, wanted))
+            raise
+
     def _carry_out(self, graph: LoadBalancerGraph, who: Context) -> None:
         """Make the VIP's port, then write the tree; a tree that is not written leaves no port behind."""
         wish = graph.load_balancer
         # Later the controller may take the port for an orphan; what is left of its grace is for the commit.
         until = time.monotonic() + self.site.settings.orphan_grace / 2
-        vip = self.site.network.create_port(
-            wish.id,
-            wish.project_id,
-            f"ottava-lb-{wish.id}",
-            network_id=wish.vip_network_id,
-            subnet_id=wish.vip_subnet_id,
-            port_id=wish.vip_port_id,
-            address=wish.vip_address,
-            additional=wish.additional_vips,
-        )
+        vip = self._port(wish)
         crash_point("api:port")
         try:
             graph.load_balancer = msgspec.structs.replace(
