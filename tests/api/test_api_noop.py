@@ -115,3 +115,15 @@ def test_what_was_refused_before_heals(idle: Any) -> None:
         conn.exec_driver_sql("UPDATE pool SET provisioning_status = 'ERROR', fault = 'once upon a time'")
     answer = idle("PUT", f"pools/{pool['id']}", {"pool": {"name": "healed"}}).json["pool"]
     assert (answer["provisioning_status"], answer.get("fault")) == ("ACTIVE", None)
+
+
+def test_amphora_calls_work_on_what_is_on_the_books(idle: Any) -> None:
+    lb = tree(idle)["id"]
+    (found,) = idle("GET", f"/v2/octavia/amphorae?loadbalancer_id={lb}").json["amphorae"]
+    assert (found["role"], found["status"], found["lb_network_ip"]) == ("STANDALONE", "ALLOCATED", None)
+    path = f"/v2/octavia/amphorae/{found['id']}"
+    assert idle("GET", path).json["amphora"]["loadbalancer_id"] == lb
+    assert idle("PUT", f"{path}/config").status_code == 202
+    assert idle("PUT", f"{path}/failover").status_code == 202
+    assert idle("GET", path).status_code == 404
+    at_rest(idle, lb)
