@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from openstack import exceptions
-from support.cloud import Cloud
+from support.cloud import PAGE, Cloud
 from support.keystone import Project
 from support.shell import Group, Shell
 
@@ -24,12 +24,15 @@ def test_the_sdk_finds_the_api_at(path: str, cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2", "/load-balancer/"])
-def test_the_command_finds_the_api_at(path: str, cloud: Cloud) -> None:
-    cloud.post("loadbalancers", name="here", vip_subnet_id=cloud.subnet_id)
+def test_the_command_finds_the_api_and_every_page_of_a_list_at(path: str, cloud: Cloud) -> None:
+    for name in ("here", *["more"] * PAGE):
+        cloud.post("loadbalancers", name=name, vip_subnet_id=cloud.subnet_id)
     region = cloud.region_at(cloud.url + path)
     with contextlib.closing(Shell(cloud.environment(region=region))) as shell:
         assert Group(shell, "loadbalancer").shows("show", "here")["name"] == "here"
-        assert len(Group(shell, "amphora").shows("list")) == 1
+        assert len(Group(shell, "loadbalancer").shows("list")) == PAGE + 1
+        assert len(Group(shell, "loadbalancer").shows("list", "--name", "more")) == PAGE
+        assert len(Group(shell, "amphora").shows("list")) == PAGE + 1
 
 
 def test_the_sdk_follows_the_links_of_a_long_list(cloud: Cloud) -> None:

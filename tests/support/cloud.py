@@ -22,6 +22,9 @@ from support.slots import free_ports
 
 OTTAVA = Path(sys.executable).with_name("ottava")
 
+PAGE = 20
+"""The most objects that an answer has."""
+
 
 class Cloud:
     """What clients are given: projects, users, a catalog. Its own requests are those of the administrator."""
@@ -73,7 +76,7 @@ class Cloud:
         return dict(found)
 
     def list(self, collection: str) -> list[dict[str, Any]]:
-        """All objects of a collection."""
+        """The objects of a collection, the first page of them."""
         return next(value for key, value in self.ask("GET", collection).items() if not key.endswith("_links"))
 
     def named(self, collection: str, name: str) -> dict[str, Any]:
@@ -89,8 +92,9 @@ class Cloud:
 
     def clear(self) -> None:
         """Delete everything that tests make."""
-        for balancer in self.list("loadbalancers"):
-            self.ask("DELETE", f"loadbalancers/{balancer['id']}?cascade=true")
+        while balancers := self.list("loadbalancers"):
+            for balancer in balancers:
+                self.ask("DELETE", f"loadbalancers/{balancer['id']}?cascade=true")
         for collection in CATALOGUES:
             for each in self.list(collection):
                 self.ask("DELETE", f"{collection}/{each.get('id', each['name'])}")
@@ -179,7 +183,7 @@ def cloud(keystone: Keystone, folder: Path) -> Iterator[Cloud]:
     connection = f"sqlite:///{folder}/ottava.sqlite"
     sections: Mapping[str, Mapping[str, object]] = {
         "database": {"connection": connection},
-        "api": {"auth_strategy": "keystone"},
+        "api": {"auth_strategy": "keystone", "pagination_max_limit": PAGE},
         "keystone_authtoken": {
             "auth_url": keystone.url,
             "auth_type": "password",
