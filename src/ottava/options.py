@@ -62,7 +62,12 @@ _API = [
         default="$state_dir/users",
         help="File of users for http_basic: a line each, 'name:bcrypt hash:project id:role,role'.",
     ),
-    cfg.IntOpt("pagination_max_limit", default=1000, min=1, help="Most objects in one answer."),
+    cfg.StrOpt(
+        "pagination_max_limit",
+        default="1000",
+        regex=r"\A(infinite|-?[0-9]+)\Z",
+        help="Most objects in one answer; 'infinite', or a number below 1: any number.",
+    ),
     cfg.BoolOpt("allow_pagination", default=True, help="Obey limit and marker."),
     cfg.BoolOpt("allow_sorting", default=True, help="Obey sort."),
     cfg.BoolOpt("allow_filtering", default=True, help="Obey filters."),

@@ -103,14 +103,30 @@ def test_a_writer_who_has_not_seen_the_newest_wish_is_refused(api: Any) -> None:
     assert api("PUT", f"pools/{made['id']}", {"pool": {}}, headers={"If-Match": "*"}).status_code == 404
 
 
-def test_a_member_that_came_meanwhile_is_not_removed_unseen(api: Any) -> None:
+def test_a_pool_is_not_deleted_with_a_member_that_nobody_has_seen(api: Any) -> None:
     _, paths = tree(api)
-    old, members = etag(api, paths["pool"]), f"{paths['pool']}/members"
-    api.make(members, address="198.18.0.9", protocol_port=80)
-    for path, method, body in ((paths["pool"], "DELETE", None), (members, "PUT", {"members": []})):
-        assert api(method, path, body, headers={"If-Match": old}).status_code == 412
-    now = etag(api, paths["pool"])
-    assert api("PUT", members, {"members": []}, headers={"If-Match": now}).status_code == 202
+    old = etag(api, paths["pool"])
+    api.make(f"{paths['pool']}/members", address="198.18.0.9", protocol_port=80)
+    assert api("DELETE", paths["pool"], headers={"If-Match": old}).status_code == 412
+
+
+def test_a_change_to_a_member_is_not_undone_unseen_by_replacing_all(api: Any) -> None:
+    _, paths = tree(api)
+    members = f"{paths['pool']}/members"
+    old = etag(api, members)
+    for change in (
+        lambda: api.make(members, address="198.18.0.9", protocol_port=80),
+        lambda: api("PUT", paths["member"], {"member": {"weight": 7}}),
+        lambda: api("DELETE", paths["member"]),
+    ):
+        change()
+        assert api("PUT", members, {"members": []}, headers={"If-Match": old}).status_code == 412
+        assert old != (old := etag(api, members))
+    api.settle(api("GET", paths["pool"]).json["pool"]["loadbalancers"][0]["id"])
+    assert etag(api, members) == old
+    assert "ETag" not in api("GET", f"{members}?limit=1").headers
+    assert api("PUT", members, {"members": []}, headers={"If-Match": old}).status_code == 202
+    assert etag(api, members) != old
 
 
 def test_quotas_have_one_too(api: Any) -> None:

@@ -185,6 +185,16 @@ def test_limits_beyond_the_largest_are_cut(fresh: Any) -> None:
     assert len(api.ids("loadbalancers?limit=0")) == 3
 
 
+@pytest.mark.parametrize("most", ["infinite", "-1", "0"])
+def test_an_operator_may_set_no_limit(fresh: Any, most: str) -> None:
+    api = fresh(pagination_max_limit=most)
+    for _ in range(3):
+        api.make("loadbalancers")
+    answer = api("GET", "loadbalancers").json
+    assert (len(answer["loadbalancers"]), answer["loadbalancers_links"]) == (3, [])
+    assert len(api.ids("loadbalancers?limit=2")) == 2
+
+
 def test_switches(fresh: Any) -> None:
     api = fresh(
         allow_filtering=False, allow_sorting=False, allow_pagination=False, allow_field_selection=False,

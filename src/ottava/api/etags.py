@@ -6,7 +6,7 @@ with every wish that a writer could undo, and stays the same while statuses come
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import falcon
 import msgspec
@@ -19,18 +19,22 @@ UNCOUNTED = frozenset(("provisioning_status", "operating_status", "updated_at", 
 Answer = Mapping[str, object]
 
 
-def tag(answer: Answer) -> str:
-    """The ETag of an object, without its quotation marks. answer: all that showing it would answer."""
-    counted = {name: value for name, value in answer.items() if name not in UNCOUNTED}
+def tag(answer: Answer | Sequence[Answer]) -> str:
+    """The ETag of an object, or of several, without its quotation marks. answer: all that showing it would answer."""
+    counted = _counted(answer) if isinstance(answer, Mapping) else [_counted(each) for each in answer]
     return hashlib.blake2b(msgspec.json.encode(counted), digest_size=12).hexdigest()
 
 
-def put(resp: falcon.Response, answer: Answer) -> None:
-    """Send the ETag of an object with the answer."""
+def _counted(answer: Answer) -> Answer:
+    return {name: value for name, value in answer.items() if name not in UNCOUNTED}
+
+
+def put(resp: falcon.Response, answer: Answer | Sequence[Answer]) -> None:
+    """Send the ETag of an object, or of several, with the answer."""
     resp.set_header("ETag", f'"{tag(answer)}"')
 
 
-def check(req: falcon.Request, current: Callable[[], Answer]) -> None:
+def check(req: falcon.Request, current: Callable[[], Answer | Sequence[Answer]]) -> None:
     """Refuse a request whose If-Match does not name the ETag of the object as it is now; to be asked under its lock.
 
     current: shows the object; called only where there is an If-Match. Raises NotMatched.

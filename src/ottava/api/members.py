@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Members of a pool: besides the five verbs, all of them at once (PUT on the collection)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import falcon
@@ -16,6 +16,7 @@ from ottava.model.attribute import attributes
 from ottava.model.graph import LoadBalancerGraph
 from ottava.model.member import Member
 from ottava.model.pool import Pool
+from ottava.model.resource import Resource
 from ottava.rules import consistency
 from ottava.rules.mutability import CREATE, DELETE, UPDATE
 from ottava.store import query
@@ -53,7 +54,7 @@ class Members(Collection):
 
         def job(conn: Connection, graph: LoadBalancerGraph) -> None:
             tree.require(graph, Pool, parent_id)
-            etags.check(req, lambda: self.show_pool(conn, parent_id))
+            etags.check(req, lambda: _whole(query.page(conn, Member, query.Query(), {"pool_id": parent_id})))
             changes = list(self.changes(graph, home, wanted, additive))
             if changes:
                 tree.carry_out(self.site, conn, graph, who, changes)
@@ -61,10 +62,10 @@ class Members(Collection):
         tree.writing(self.site, home.loadbalancer_id, self.needed, job)
         resp.status = 202
 
-    def show_pool(self, conn: Connection, id: str) -> render.Json:
-        """The pool that the members belong to, whose ETag changes when one comes or goes."""
-        found = query.show(conn, Pool, id)
-        return render.short(*found) if found else {}
+    def listed(self, req: falcon.Request, resp: falcon.Response, rows: Sequence[query.Found[Resource]]) -> None:
+        """The list of all members has an ETag, for replacing all of them."""
+        if not req.query_string:
+            etags.put(resp, _whole(rows))
 
     def wanted(self, req: falcon.Request) -> list[Wanted]:
         """The members in the body. Raises what forms raise."""
@@ -119,6 +120,11 @@ class Members(Collection):
         new = msgspec.structs.replace(old, **values)
         consistency.check(graph, new, self.site.settings.deployment, old)
         return tree.Change(UPDATE, new, old)
+
+
+def _whole(rows: Sequence[query.Found[Resource]]) -> list[render.Json]:
+    """What the ETag of all members is made from: they themselves, but for those that are being deleted."""
+    return [render.short(*row) for row in rows if row[0].provisioning_status != status.PENDING_DELETE]
 
 
 def without_members(graph: LoadBalancerGraph) -> LoadBalancerGraph:

@@ -161,7 +161,7 @@ def _paging(given: Mapping[str, str], settings: Settings) -> dict[str, Any]:
     return {"limit": _limit(given.get("limit"), settings.max_limit), "marker": marker, "reverse": reverse}
 
 
-def _limit(text: str | None, largest: int) -> int | None:
+def _limit(text: str | None, largest: int | None) -> int | None:
     """How many objects one page has; None for no limit."""
     if text is None:
         return largest
@@ -171,7 +171,7 @@ def _limit(text: str | None, largest: int) -> int | None:
         number = int(text)
     except ValueError:
         raise bad_request(f"Supplied pagination limit '{text}' is not valid.") from None
-    return min(number, largest) if number > 0 else None
+    return min(number, largest or number) if number > 0 else None
 
 
 def links(asked: Asked, url: str, ids: list[str]) -> list[dict[str, str]]:

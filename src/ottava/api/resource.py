@@ -142,6 +142,10 @@ class Collection(Handler):
         with reading(self.site.engine, snapshot=False) as conn:
             rows = query.page(conn, self.cls, asked.query, self.scope(conn, who, asked.project_id, parent_id))
         answer_page(self.site, req, resp, kind=self.kind, asked=asked, rows=rows)
+        self.listed(req, resp, rows)
+
+    def listed(self, req: falcon.Request, resp: falcon.Response, rows: Sequence[query.Found[Resource]]) -> None:
+        """What a list answers besides."""
 
     def scope(self, conn: Connection, who: Context, asked: str | None, parent_id: str | None) -> dict[str, str]:
         """What the list is restricted to. Raises NotAllowed, NoParent."""

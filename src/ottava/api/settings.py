@@ -17,7 +17,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth_strategy: str
     user_file: str
     largest_body: int
-    max_limit: int
+    max_limit: int | None
     allow_pagination: bool
     allow_sorting: bool
     allow_filtering: bool
@@ -40,7 +40,7 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         auth_strategy=api.auth_strategy,
         user_file=api.http_basic_auth_user_file,
         largest_body=conf.oslo_middleware.max_request_body_size,
-        max_limit=api.pagination_max_limit,
+        max_limit=_most(api.pagination_max_limit),
         allow_pagination=api.allow_pagination,
         allow_sorting=api.allow_sorting,
         allow_filtering=api.allow_filtering,
@@ -55,6 +55,12 @@ def settings(conf: cfg.ConfigOpts) -> Settings:
         quotas={kind: conf.quotas[f"default_{kind}_quota"] for kind in attributes(Quota)},
         deployment=deployment(conf),
     )
+
+
+def _most(text: str) -> int | None:
+    """How many; None for any number."""
+    number = 0 if text == "infinite" else int(text)
+    return number if number > 0 else None
 
 
 def deployment(conf: cfg.ConfigOpts) -> Deployment:
