@@ -239,7 +239,7 @@ def test_a_policy_file_overrides(fresh: Any, tmp_path: Path, user_file: Path) ->
 def test_the_rules_have_the_names_of_existing_policy_files() -> None:
     names = [rule.name.removeprefix(policies.PREFIX) for rule in policies.list_rules()]
     actions = [rule.name for rule in policies.list_rules() if rule.name.startswith(policies.PREFIX)]
-    assert len(actions) == 81
+    assert len(set(actions) - {f"{policies.PREFIX}loadbalancer:get_events"}) == 81  # that one is Ottava's own
     assert len(set(names)) == len(names)
     assert {"healthmonitor:get_all-global", "l7rule:get_one", "loadbalancer:put_failover", "member:get_all",
             "flavor-profile:get_all", "amphora:put_config", "provider-availability-zone:get_all"} <= set(names)  # fmt: skip

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: personas by every rule there is. A rule without a row fails."""
 
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from ottava import options, policies
 from ottava.api.app import create_app
 from ottava.api.authorize import Authorizer
 from ottava.api.context import context, noauth
+from ottava.model.amphora import Amphora
+from ottava.store import amphorae
+from ottava.store import engine as engines
 
 from .conftest import Api, authorization
 from .test_api_keystone import CONFIG
@@ -248,8 +252,11 @@ class Door:
         body = {"loadbalancer": {"vip_subnet_id": self.api.subnet_id, "listeners": [listener]}}
         made = self.ask("alice", "POST", "loadbalancers", body).json["loadbalancer"]
         listener, pool = made["listeners"][0], made["pools"][0]
+        amphora = Amphora(id=str(uuid.uuid4()), loadbalancer_id=made["id"], host="north")
+        with engines.writing(self.api.engine) as conn:
+            amphorae.place(conn, amphora)
         return {
-            "SUBNET": self.api.subnet_id, "PROJECT": self.project, "PROVIDER": "octavia", "AMPHORA": MISSING, **self.offered,
+            "SUBNET": self.api.subnet_id, "PROJECT": self.project, "PROVIDER": "octavia", "AMPHORA": amphora.id, **self.offered,
             "LOADBALANCER": made["id"], "LISTENER": listener["id"], "POOL": pool["id"],
             "MEMBER": pool["members"][0]["id"], "HEALTHMONITOR": pool["healthmonitor"]["id"],
             "L7POLICY": listener["l7policies"][0]["id"], "L7RULE": listener["l7policies"][0]["rules"][0]["id"],
