@@ -9,6 +9,7 @@ from typing import Any
 import bcrypt
 import pytest
 import yaml
+from oslo_policy import policy
 
 from ottava import policies
 from ottava.api.http_basic import BadUserFile, read_users
@@ -234,6 +235,30 @@ def test_a_policy_file_overrides(fresh: Any, tmp_path: Path, user_file: Path) ->
     assert api("GET", "loadbalancers", user="alice").status_code == 403
     assert api("POST", "loadbalancers", new, user="root").status_code == 403
     assert api("GET", "loadbalancers", user="root").status_code == 200
+
+
+ASKED: list[str] = []
+
+
+@policy.register("counted")
+class Counted(policy.Check):  # type: ignore[misc]
+    """A rule of an operator that counts how often it is asked."""
+
+    def __call__(self, target: object, creds: object, enforcer: object, current_rule: object = None) -> bool:
+        ASKED.append(self.match)
+        return True
+
+
+def test_an_answer_of_the_policy_holds_for_the_same_askers_next_requests(fresh: Any, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump({f"{policies.PREFIX}loadbalancer:get_one": "counted:shown"}))
+    api = fresh(config=f"[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n")
+    path = f"loadbalancers/{api.make('loadbalancers')['id']}"
+    ASKED.clear()
+    assert {api("GET", path).status_code for _ in range(30)} == {200}
+    assert 0 < len(ASKED) < 30
+    before = len(ASKED)
+    assert api("GET", path, headers={"X-Project-Id": "another"}).status_code == 200
+    assert len(ASKED) > before
 
 
 def test_the_rules_have_the_names_of_existing_policy_files() -> None:

@@ -39,10 +39,11 @@ class Authorizer:
         now = time.monotonic()
         if now - self._since > REMEMBER or len(self._answers) > MOST:
             self._answers, self._since = {}, now
-        key = who, action, project_id
+        asker = msgspec.structs.replace(who, request_id="")  # the same as in their other requests
+        key = asker, action, project_id
         found = self._answers.get(key)
         if found is None:
-            found = self._answers[key] = self._ask(who, action, project_id)
+            found = self._answers[key] = self._ask(asker, action, project_id)
         return found
 
     def _ask(self, who: Context, action: str, project_id: str | None) -> bool:
